@@ -1,0 +1,1 @@
+"""Flowdeck's engine: an embeddable workflow orchestrator over a durable ledger."""

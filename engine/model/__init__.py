@@ -1,0 +1,1 @@
+"""Values: nothing in here reads a clock, a store or a file."""

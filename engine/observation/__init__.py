@@ -1,0 +1,1 @@
+"""Reading for operators: pages, details, health. Nothing in here writes."""

@@ -1,0 +1,1 @@
+"""The store: what the engine asks of a ledger, whatever database keeps it."""
