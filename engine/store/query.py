@@ -59,30 +59,42 @@ class Query:
     """One page of one view.
 
     Attributes:
-        after: the opaque cursor of the page before, None for the first.
+        after: an opaque cursor (``Page.next`` or ``Page.start``), None for the first.
+        is_reversed: read against the order, from ``after`` (None: from the end) backwards; rows come
+            in reading order all the same.
         at: the time ages and deadlines are judged by; None lets the store take its own.
     """
 
     filter: Filter = Filter()
     sort: Sort = Sort.PROBLEM
     after: str | None = None
+    is_reversed: bool = False
     limit: int = 100
     at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[RowT]):
-    """Rows in order. ``next`` continues; None ends. ``searched`` counts what a bounded search looked at."""
+    """Rows in order.
+
+    Attributes:
+        next: the cursor after the last row; None where no row follows it.
+        start: the cursor before the first row, for reading backwards; None where no row precedes it.
+        searched: how many rows a bounded search (text, pattern) looked at, None without one.
+    """
 
     rows: tuple[RowT, ...]
     next: str | None = None
+    start: str | None = None
     searched: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRow:
-    """A workflow in a list: indexed facts only, no bodies. A damaged document without a workflow is one too
-    (``state`` "", ``flag`` damaged, ``error`` the reason, ``workflow_id`` its file name without ``.json``).
+    """A workflow in a list: indexed facts only, no bodies.
+
+    A damaged document without a workflow is one too: ``state`` "", ``flag`` damaged, ``error`` the reason,
+    ``workflow_id`` its file name without ``.json``.
 
     Attributes:
         lock: the lease on it, if a row of one is held (expired ones included until swept).

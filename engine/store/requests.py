@@ -37,7 +37,7 @@ class LockRequest:
     """A lease that is wanted.
 
     Attributes:
-        seen_fence: a steal names the fence of the lock it saw; None asks only for a free, expired or own lock.
+        seen_fence: a steal names the fence of the lock it saw; None asks for a free, expired or own one.
         dead_fence: fence of a lock whose holder was proved dead; it is taken over if still that grant.
     """
 
@@ -70,7 +70,7 @@ class LockRelease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """An event that is this engine's to deliver now. ``body`` is the whole event as the contract shapes it."""
+    """An event that is this engine's to deliver now; ``body`` is the whole event in the contract's shape."""
 
     id: EventId
     attempts: int
