@@ -121,14 +121,8 @@ class TransitionRefusedError(RefusedError):
     error_type = WorkflowErrorType.STATE_TRANSITION_ERROR
 
     def __init__(self, workflow_id: str, from_state: str, to_state: str, allowed: tuple[str, ...]) -> None:
-        ways = (
-            f"From {from_state} it may go to {' or '.join(allowed)}."
-            if allowed
-            else f"{from_state} is final."
-        )
-        super().__init__(
-            f"{workflow_id} cannot go from {from_state} to {to_state}. Nothing was changed. {ways}"
-        )
+        ways = f"From {from_state} it may go to {' or '.join(allowed)}." if allowed else f"{from_state} is final."
+        super().__init__(f"{workflow_id} cannot go from {from_state} to {to_state}. Nothing was changed. {ways}")
         self.workflow_id, self.from_state, self.to_state, self.allowed = (
             workflow_id,
             from_state,
@@ -143,9 +137,7 @@ class FinishedError(RefusedError):
     error_type = WorkflowErrorType.STATE_TRANSITION_ERROR
 
     def __init__(self, workflow_id: str, state: str, verb: str) -> None:
-        super().__init__(
-            f"{workflow_id} is {state}; {verb} does not reopen it. Nothing was changed. Force (F) does."
-        )
+        super().__init__(f"{workflow_id} is {state}; {verb} does not reopen it. Nothing was changed. Force (F) does.")
         self.workflow_id, self.state, self.verb = workflow_id, state, verb
 
 
@@ -156,7 +148,8 @@ class NotFailedError(RefusedError):
 
     def __init__(self, workflow_id: str, state: str) -> None:
         super().__init__(
-            f"{workflow_id} is in {state} and has not failed. Nothing was changed. Roll back (R) to enter a state again."
+            f"{workflow_id} is in {state} and has not failed. Nothing was changed. "
+            "Roll back (R) to enter a state again."
         )
         self.workflow_id, self.state = workflow_id, state
 
@@ -167,9 +160,7 @@ class NothingToRollBackError(RefusedError):
     error_type = WorkflowErrorType.STATE_TRANSITION_ERROR
 
     def __init__(self, workflow_id: str, state: str) -> None:
-        super().__init__(
-            f"{workflow_id} is in {state} and has no earlier state to go back to. Nothing was changed."
-        )
+        super().__init__(f"{workflow_id} is in {state} and has no earlier state to go back to. Nothing was changed.")
         self.workflow_id, self.state = workflow_id, state
 
 
@@ -248,9 +239,7 @@ class StaleLockError(RefusedError):
     error_type = WorkflowErrorType.STATE_TRANSITION_ERROR
 
     def __init__(self, workflow_id: str, why: str) -> None:
-        super().__init__(
-            f"{workflow_id}: this lock no longer counts: {why}. Nothing was changed; acquire it again."
-        )
+        super().__init__(f"{workflow_id}: this lock no longer counts: {why}. Nothing was changed; acquire it again.")
         self.workflow_id, self.why = workflow_id, why
 
 
@@ -266,9 +255,7 @@ class LockMovedOnError(RefusedError):
     """The lock a plan saw has been released, taken over or granted anew meanwhile."""
 
     def __init__(self, workflow_id: str) -> None:
-        super().__init__(
-            f"{workflow_id}: the lock changed after it was shown. Nothing was changed; look again."
-        )
+        super().__init__(f"{workflow_id}: the lock changed after it was shown. Nothing was changed; look again.")
         self.workflow_id = workflow_id
 
 

@@ -1,7 +1,6 @@
-"""The store protocol, split by reader: the whole contract is in these docstrings, implementations say only what is
-theirs.
+"""The store protocol, split by reader.
 
-Every method may raise :class:`engine.errors.StoreError`; a store open for reading only answers each write with
+The whole contract is in these docstrings; implementations say only what is theirs. Every method may raise :class:`engine.errors.StoreError`; a store open for reading only answers each write with
 :class:`engine.errors.StoreReadOnlyError`. Times are aware UTC; ages and deadlines are judged by ``at`` where one
 is given. Concurrent writes of one process share a transaction (group commit); a call returns when its own write
 is durable.
@@ -136,16 +135,12 @@ class EventStore(Protocol):
         """Return when the next pending event of this engine, or an orphan, can be claimed; None if there is none."""
         ...
 
-    async def move_events(
-        self, ids: Sequence[EventId], verb: EventVerb, now: datetime, act: Act
-    ) -> Sequence[str]:
+    async def move_events(self, ids: Sequence[EventId], verb: EventVerb, now: datetime, act: Act) -> Sequence[str]:
         """Do an operator's verb on each event; returns "" for each done and the refusing sentence for each other."""
         ...
 
-    async def page_events(
-        self, statuses: Sequence[str], query: Query, *, failing_only: bool = False
-    ) -> Page[EventRow]:
-        """Return events, for pending ones by next attempt, else newest first. ``failing_only``: tried at least once."""
+    async def page_events(self, statuses: Sequence[str], query: Query, *, failing_only: bool = False) -> Page[EventRow]:
+        """Return events: pending ones by next attempt, else newest first. ``failing_only``: tried at least once."""
         ...
 
     async def event(self, event_id: EventId) -> EventRow | None:
