@@ -1,9 +1,10 @@
 """The store protocol, split by reader.
 
-The whole contract is in these docstrings; implementations say only what is theirs. Every method may raise :class:`engine.errors.StoreError`; a store open for reading only answers each write with
-:class:`engine.errors.StoreReadOnlyError`. Times are aware UTC; ages and deadlines are judged by ``at`` where one
-is given. Concurrent writes of one process share a transaction (group commit); a call returns when its own write
-is durable.
+The whole contract is in these docstrings; implementations say only what is theirs. Every method may raise
+:class:`engine.errors.StoreError`; a store open for reading only answers each write with
+:class:`engine.errors.StoreReadOnlyError`. Times are aware UTC; ages and deadlines are judged by ``at`` where
+one is given. Concurrent writes of one process share a transaction (group commit); a call returns when its own
+write is durable.
 """
 
 from __future__ import annotations
