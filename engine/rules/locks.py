@@ -38,7 +38,7 @@ def is_held(lock: Lock | None, now: Instant) -> bool:
     return lock is not None and lock.owner != "" and not is_expired(lock, now)
 
 
-def may_grant(
+def may_grant(  # noqa: PLR0913  facts, named at the call
     row: Lock | None,
     request_owner: str,
     incarnation: str,
@@ -56,9 +56,12 @@ def may_grant(
 
     Args:
         row: the lock as the store holds it, None if there never was one.
+        request_owner: who asks, by name.
+        incarnation: the engine that asks.
         seen_fence: a steal: the fence it saw, 0 for none; any other found now means that the lock moved on.
         dead_fence: fence of the grant whose holder was proved dead.
         generation: the workflow's present generation.
+        now: the moment of the grant.
     """
     if seen_fence is not None:
         return seen_fence == (row.fence if row is not None else 0)
@@ -81,6 +84,7 @@ def may_write(row: Lock | None, claim: Claim | None, *, generation: int, now: In
         row: the lock as the store holds it, held, emptied or None.
         claim: the grant the writer says it holds.
         generation: the workflow's generation before the write.
+        now: the moment of the write.
     """
     if claim is not None:
         why = _why_stale(row, claim, generation)
@@ -104,7 +108,7 @@ def _why_stale(row: Lock | None, claim: Claim, generation: int) -> str | None:
     return None
 
 
-def liveness(
+def liveness(  # noqa: PLR0913  facts, named at the call
     *,
     same_host: bool,
     boot_is_same: bool,
