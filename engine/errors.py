@@ -177,6 +177,17 @@ class NotOnActivePathError(RefusedError):
         self.workflow_id, self.target, self.path = workflow_id, target, path
 
 
+class NotOverdueError(RefusedError):
+    """A time-out, or a grace, for a visit whose deadline has not passed or that nothing times."""
+
+    error_type = WorkflowErrorType.STATE_TRANSITION_ERROR
+
+    def __init__(self, workflow_id: str, state: str, deadline: str | None) -> None:
+        when = f"its deadline is {deadline}" if deadline else "nothing times it"
+        super().__init__(f"{workflow_id} is in {state} and not overdue: {when}. Nothing was changed.")
+        self.workflow_id, self.state, self.deadline = workflow_id, state, deadline
+
+
 class AlreadyInStateError(RefusedError):
     """A force to the state the workflow is in already."""
 
