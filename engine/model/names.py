@@ -131,6 +131,8 @@ class EntryKind(StrEnum):
     RESUME = "resume"
     EXTEND = "extend"
     NOTE = "note"
+    STEP = "step"
+    """The work of a driven state began again; neither history nor audit, it carries the event."""
     ADOPTED = "adopted"
     EXTERNAL = "external"
     FLAGGED = "flagged"

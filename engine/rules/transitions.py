@@ -206,6 +206,14 @@ def cancel(workflow: Workflow, line: Line, *, reason: str | None, at: datetime, 
     return Decision(after=after, entry=entry)
 
 
+def record(workflow: Workflow, line: Line, state: str, report: StepReport, error: str | None) -> Workflow:
+    """Return ``workflow`` with a step of ``state`` and its result slot filled: for who drives a line.
+
+    A caller reports a step with the transition into its state; who drives one reports it on leaving.
+    """
+    return workflow.evolve(**_recorded(workflow, line, state, report, error))
+
+
 def _taken_over(workflow: Workflow, timeout_s: float | None) -> Workflow:
     if workflow.origin is not Origin.EXTERNAL:
         return workflow
