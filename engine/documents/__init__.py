@@ -1,0 +1,1 @@
+"""JSON documents: read leniently, published atomically, and watched for other programs' changes."""
