@@ -75,7 +75,7 @@ def enter_again(  # noqa: PLR0913  who, when and why, named at the call
         "generation": after.generation,
         "superseded": list(reentry.superseded),
         "actor": actor.name,
-        "reason": reason,
+        "reason": reason if reentry.error is None else reentry.kind.value,
     }
     entry = NewEntry(
         kind=reentry.kind,

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.model.line import Line
 from engine.model.names import Origin, Phase
 from engine.model.workflow import Workflow
-from engine.rules.timeouts import deadline_for
+
+
+def deadline_for(line: Line, state: str, timeout_s: float | None, at: datetime) -> datetime | None:
+    """Return when a visit that begins at ``at`` times out, or None where nothing times it.
+
+    Nothing times the initial state, nor one that is not open.
+    """
+    if timeout_s is None or state == line.initial or line.phase(state) is not Phase.OPEN:
+        return None
+    return at + timedelta(seconds=timeout_s)
 
 
 def entering(workflow: Workflow, line: Line, state: str, at: datetime) -> dict[str, Any]:
