@@ -33,7 +33,7 @@ class Gate:
     @property
     def is_open(self) -> bool:
         """Whether the breaker is open: nothing is to be tried now."""
-        return not self._breaker.allows(self._clock.monotonic())
+        return self._breaker.is_open(self._clock.monotonic())
 
     @property
     def is_failing(self) -> bool:
@@ -42,12 +42,21 @@ class Gate:
 
     @property
     def opens_for_s(self) -> float:
-        """Seconds until the next attempt is allowed; 0 where one is."""
-        return self._breaker.wait_s(self._clock.monotonic())
+        """Seconds until a probe may be sent; 0 where the breaker is closed or a probe is under way."""
+        return self._breaker.retry_s(self._clock.monotonic())
+
+    def admit(self) -> bool:
+        """Return whether an attempt may be made now; if so, it must be."""
+        self._breaker, is_admitted = self._breaker.admit(self._clock.monotonic())
+        return is_admitted
 
     async def attempt(self, body: bytes) -> Failure | None:
-        """Publish one event; None if the bus took it."""
-        failure = await self._publish(body)
+        """Publish one event that was admitted; None if the bus took it."""
+        try:
+            failure = await self._publish(body)
+        except asyncio.CancelledError:
+            self._breaker = self._breaker.returned()
+            raise
         if failure is None:
             self._breaker = self._breaker.succeeded()
         else:
