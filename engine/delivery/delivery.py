@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random as randomness
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -14,12 +13,12 @@ from engine.clock import Clock
 from engine.delivery.gate import Failure, Gate
 from engine.delivery.order import Memory, Order, Work, works_of
 from engine.delivery.recorder import Recorder
+from engine.delivery.verdict import RetryPolicy
 from engine.delivery.windows import EventWindow, RetryWindow, WaitingEvent, read_body
 from engine.errors import StoreError, WorkflowErrorType
 from engine.model.entry import NewEvent
 from engine.model.names import EventStatus
 from engine.model.plain import encode
-from engine.rules.publishing import retry_delay_s
 from engine.store.outcomes import Committed, EventId
 from engine.store.protocol import EventStore
 from engine.store.requests import Attempt, Claimed, Verdict
@@ -29,9 +28,6 @@ OnPublished = Callable[[dict[str, Any], EventStatus], None]
 
 OnDead = Callable[[dict[str, Any], Attempt], None]
 """Told of each dead letter: the event and the attempt that ended it, with its error and cause."""
-
-RETRIES_EXHAUSTED: Final = "retries_exhausted"
-RETRY_QUEUE_FULL: Final = "retry_queue_full"
 
 POLL_S: Final = 2.0
 """How often the outbox is looked at where nothing wakes the loop: other engines die, operators say retry now."""
@@ -94,12 +90,10 @@ class Delivery:
         self.event_retry_queue = RetryWindow()
         self._store = store
         self._clock = clock
-        self._max_retries = max_retries
-        self._retry_base_s = retry_base_s
+        self._policy = RetryPolicy(max_retries=max_retries, base_s=retry_base_s, draw=random)
         self._on_published = on_published
         self._on_dead = on_dead
         self._count_error = count_error
-        self._random = random
         self._stop_grace_s = stop_grace_s
         self._attempt_timeout_s = attempt_timeout_s
         self._run_blocking = run_blocking
@@ -291,42 +285,23 @@ class Delivery:
         return is_dead
 
     def _failed(self, work: Work, failure: Failure) -> Attempt:
-        """Return what a failed attempt comes to: a retry, or dead letter; the retry window shows it."""
-        at, failures, window = self._clock.now(), work.attempts + 1, self.event_retry_queue
-        cause = None
-        if failures > self._max_retries:
-            cause = RETRIES_EXHAUSTED
-        elif window.is_full and work.id not in window:
-            cause = RETRY_QUEUE_FULL
-        if cause is not None:
+        """Return what a failed attempt comes to; the retry window shows what waits."""
+        window = self.event_retry_queue
+        has_room = work.id in window or not window.is_full
+        attempt = self._policy.judge(work, failure, at=self._clock.now(), has_room=has_room)
+        if attempt.next_attempt_at is None:
             window.discard(work.id)
-            return Attempt(
-                id=work.id,
-                verdict=Verdict.DEAD,
-                at=at,
-                error=failure.error,
-                error_type=failure.error_type,
-                cause=cause,
+        else:
+            window.put(
+                WaitingEvent(
+                    id=work.id,
+                    body=work.body,
+                    attempts=work.attempts + 1,
+                    next_attempt_at=attempt.next_attempt_at,
+                    error=failure.error,
+                )
             )
-        delay_s = retry_delay_s(failures, self._retry_base_s, self._random())
-        next_attempt_at = at + timedelta(seconds=delay_s)
-        window.put(
-            WaitingEvent(
-                id=work.id,
-                body=work.body,
-                attempts=failures,
-                next_attempt_at=next_attempt_at,
-                error=failure.error,
-            )
-        )
-        return Attempt(
-            id=work.id,
-            verdict=Verdict.RETRY,
-            at=at,
-            next_attempt_at=next_attempt_at,
-            error=failure.error,
-            error_type=failure.error_type,
-        )
+        return attempt
 
     def _leave(self, order: Order) -> None:
         """Leave a workflow's events to the outbox, from where they are claimed one by one when they are due."""
