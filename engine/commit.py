@@ -28,6 +28,7 @@ from engine.errors import (
 )
 from engine.model.actor import Act
 from engine.model.change import Change, Decision, LockPolicy
+from engine.model.entry import NewEntry, NewEvent
 from engine.model.lock import Claim
 from engine.model.names import Phase
 from engine.model.plain import encode
@@ -71,6 +72,7 @@ class Committer:
         delivery: Delivery | None = None,
         on_committed: Sequence[Observe] = (),
         count_error: Callable[[WorkflowErrorType], None] = lambda _: None,
+        is_told: Callable[[NewEvent], bool] = lambda _: True,
         new_id: Callable[[], str] = lambda: uuid4().hex,
         cache_size: int = 1_024,
     ) -> None:
@@ -81,6 +83,7 @@ class Committer:
         self._publishes_behind = publishes_behind
         self._delivery = delivery
         self._count_error = count_error
+        self._is_told = is_told
         self._new_id = new_id
         self._newest = _Newest(cache_size)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -124,7 +127,7 @@ class Committer:
             return Change(
                 before=before,
                 after=_numbered(before, decision.after),
-                entry=decision.entry,
+                entry=self._told(decision.entry),
                 act=act,
                 request_id=request_id,
                 payload_hash=asked,
@@ -154,7 +157,7 @@ class Committer:
         change = Change(
             before=None,
             after=decision.after.evolve(revision=1),
-            entry=decision.entry,
+            entry=self._told(decision.entry),
             act=act,
             request_id=act.request_id or self._new_id(),
             payload_hash=payload_hash(payload),
@@ -222,6 +225,11 @@ class Committer:
         _refresh(change)
         deliver = None if self._delivery is None else self._delivery.accept(outcome, change.entry.events)
         return outcome, self._spawn(self._follow(change.before, outcome, deliver))
+
+    def _told(self, entry: NewEntry) -> NewEntry:
+        """Return ``entry`` without the events that this engine keeps from the bus."""
+        events = tuple(event for event in entry.events if self._is_told(event))
+        return entry if len(events) == len(entry.events) else replace(entry, events=events)
 
     async def _settled(self, change: Change, unknown: Unknown) -> Outcome:
         """Return what became of a change whose commit failed half-way, by its request id."""
