@@ -12,11 +12,9 @@ from engine.model.names import EventStatus, Flag, Phase
 from engine.model.times import parse_time
 from engine.observation.embedding import Engine
 from engine.observation.lives import age_s, engine_view, lock_views
+from engine.observation.roles import supervisor_of
 from engine.observation.views import EngineView, Health
 from engine.store.query import Query
-
-SUPERVISOR: Final = "supervisor"
-"""Name of the store-wide role that fires deadlines."""
 
 _COUNTED_AT_MOST: Final = 1_000
 """Rows read to count what has no maintained counter; the header shows no more digits than that."""
@@ -32,7 +30,7 @@ async def read_health(engine: Engine) -> Health:
         mode=engine.mode,
         mode_reason=engine.mode_reason,
         engines=engines,
-        supervisor=await _supervisor(engine, engines, now),
+        supervisor=supervisor_of(await engine.store.leases(), engines, now),
         scan_age_s=_scan_age_s(engine, engines, now),
         watcher=engine.watcher_state,
         flows=await _flow_counts(engine),
@@ -40,17 +38,6 @@ async def read_health(engine: Engine) -> Health:
         events=await _event_counts(engine),
         locks=await _lock_counts(engine),
     )
-
-
-async def _supervisor(engine: Engine, engines: tuple[EngineView, ...], now: datetime) -> EngineView | None:
-    """Return who fires deadlines: the holder of an unexpired lease that is not known to be dead."""
-    for lease in await engine.store.leases():
-        if lease.name != SUPERVISOR or lease.expires_at <= now:
-            continue
-        for view in engines:
-            if view.row.engine.incarnation == lease.incarnation and view.liveness is not Liveness.DEAD:
-                return view
-    return None
 
 
 def _scan_age_s(engine: Engine, engines: tuple[EngineView, ...], now: datetime) -> float | None:

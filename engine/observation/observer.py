@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import aiofiles
-
-from engine.errors import WorkflowErrorType, WorkflowNotFoundError
+from engine.documents.files import document_name, read_document
+from engine.errors import DamagedDocumentError, WorkflowErrorType, WorkflowNotFoundError
 from engine.model.entry import Entry
 from engine.model.names import is_plain_id
 from engine.model.view import history_dicts
 from engine.observation.embedding import Engine
-from engine.observation.evidence import explain
+from engine.observation.evidence import document_of, explain
 from engine.observation.health import read_health
 from engine.observation.lives import lock_views
 from engine.observation.logs import LogTails
@@ -23,14 +21,13 @@ from engine.observation.views import Detail, ErrorCount, Health, LockView, LogLi
 from engine.rules.stuck import Why
 from engine.rules.visits import visits
 from engine.store.feed import Changes
-from engine.store.query import DocumentRow, EventRow, Filter, FlowRow, Page, Query
+from engine.store.query import EventRow, Filter, FlowRow, Page, Query
 
 _DETAIL_HISTORY: Final = 500
 """History entries a detail shows at most, the newest; the ledger keeps all."""
 _DETAIL_EVENTS: Final = 100
 _DETAIL_STATUSES: Final = ("pending", "dead", "delivered", "recorded", "purged")
 _MINUTES: Final = 60
-_RAW_AT_MOST: Final = 16 * 1024 * 1024
 
 
 class Observer:
@@ -93,7 +90,7 @@ class Observer:
             visits=() if workflow is None else visits(history, workflow, self._engine.clock.now()),
             lock=lock,
             events=tuple(event for event in events.rows if event.id.workflow_id == workflow_id),
-            document=await self._document_of(workflow_id),
+            document=await document_of(self._engine, workflow_id),
             why=await explain(self._engine, row, workflow, lock),
         )
 
@@ -115,16 +112,18 @@ class Observer:
 
     async def raw(self, workflow_id: str) -> bytes | None:
         """Return the document's bytes as they are on disk, at most 16 MiB; None where there is no file."""
-        path = await self._path_of(workflow_id)
-        if path is None:
+        directory = self._engine.directory
+        if directory is None:
             return None
+        known = await document_of(self._engine, workflow_id)
+        if known is None and not is_plain_id(workflow_id):
+            return None
+        name = document_name(workflow_id) if known is None else known.name
         try:
-            if not await asyncio.to_thread(_is_regular, path):
-                return None
-            async with aiofiles.open(path, "rb") as file:
-                return await file.read(_RAW_AT_MOST)
-        except OSError:
+            body, _ = await read_document(directory, name)
+        except (OSError, DamagedDocumentError):
             return None
+        return body
 
     def changes(self, after: int | None = None) -> AsyncIterator[Changes]:
         """Yield what changed, merged, never a backlog; waits while nothing did."""
@@ -132,22 +131,6 @@ class Observer:
 
     def _timed(self, query: Query) -> Query:
         return query if query.at is not None else replace(query, at=self._engine.clock.now())
-
-    async def _path_of(self, workflow_id: str) -> Path | None:
-        """Return the document's path; a damaged one may bear a name that is no id, so the store is asked."""
-        directory = self._engine.directory
-        if directory is None:
-            return None
-        if is_plain_id(workflow_id):
-            return directory / f"{workflow_id}.json"
-        known = await self._document_of(workflow_id)
-        if known is None or Path(known.name).name != known.name:
-            return None
-        return directory / known.name
-
-    async def _document_of(self, workflow_id: str) -> DocumentRow | None:
-        store = self._engine.store
-        return await store.document(f"{workflow_id}.json") or await store.document(workflow_id)
 
     async def _lock_of(self, workflow_id: str) -> LockView | None:
         lock = await self._engine.store.lock(workflow_id)
@@ -159,7 +142,3 @@ class Observer:
 def _error_count(kind: str, counters: Mapping[str, int], this_minute: int) -> ErrorCount:
     minutes = tuple(counters.get(f"errors/{kind}/{this_minute - back}", 0) for back in range(_MINUTES - 1, -1, -1))
     return ErrorCount(error_type=kind, total=counters.get(f"errors/{kind}", 0), last_hour=sum(minutes), minutes=minutes)
-
-
-def _is_regular(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
