@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -62,7 +62,9 @@ def document_name(workflow_id: str) -> str:
 
 
 def printable(name: str) -> str:
-    """Return a file name with what is not printable, or not UTF-8, escaped."""
+    """Return a file name with what is not printable, or not UTF-8, escaped; an escaped name stays as it is."""
+    if name.isascii() and name.isprintable():
+        return name
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
@@ -89,11 +91,14 @@ def status_of(dir_fd: int, name: str) -> os.stat_result | None:
         return None
 
 
-def write_document(dir_fd: int, workflow_id: str, data: bytes) -> Signature:
+def write_document(
+    dir_fd: int, workflow_id: str, data: bytes, *, only_if: Callable[[], bool] = lambda: True
+) -> Signature | None:
     """Put ``data`` in the place of the workflow's document, all of it or none, and return its signature.
 
     The file takes the directory's group and at most its mode; where root writes, the owner stays who it was. A
     link in the document's place is replaced, never followed. Nothing is synced: the ledger is what is durable.
+    ``only_if`` is asked last, right before the rename; None is returned where it declines.
 
     Raises:
         InvalidIdError: the id is not a plain name.
@@ -109,12 +114,19 @@ def write_document(dir_fd: int, workflow_id: str, data: bytes) -> Signature:
             written = signature_of(os.fstat(fd))
         finally:
             os.close(fd)
-        os.rename(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        if only_if():
+            os.rename(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+            return written
     except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary, dir_fd=dir_fd)
+        _remove(dir_fd, temporary)
         raise
-    return written
+    _remove(dir_fd, temporary)
+    return None
+
+
+def _remove(dir_fd: int, name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name, dir_fd=dir_fd)
 
 
 def _write_all(fd: int, data: bytes) -> None:
