@@ -205,10 +205,9 @@ class Committer:
                 outcome, follow_up = await asyncio.shield(self._spawn(self._commit(change(before, decision))))
                 if not isinstance(outcome, Conflict):
                     return outcome, follow_up
-            if is_fresh:
-                re_reads += 1
-                if expect_revision is not None or re_reads > RE_READS:
-                    return outcome, None
+            if re_reads == RE_READS or (is_fresh and expect_revision is not None):
+                return outcome, None
+            re_reads += 1
             before = None
 
     async def _commit(self, change: Change) -> tuple[Outcome, asyncio.Task[None] | None]:

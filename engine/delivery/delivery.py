@@ -131,6 +131,7 @@ class Delivery:
         """Begin to serve the outbox on the running loop; again is fine, also on a new loop after the old one ended."""
         running = asyncio.get_running_loop()
         self._is_stopped = False
+        self._recorder.start()
         if self._gate is None or (
             self._loop is not None and not self._loop.done() and self._loop.get_loop() is running
         ):
@@ -208,8 +209,10 @@ class Delivery:
             return _nothing
         order = self._orders.get(entry.workflow_id)
         is_taken = any(self._memory.was_tried(work.id) or (order is not None and order.find(work.id)) for work in works)
-        if self._is_stopped or is_taken:
-            return _nothing  # the loop, here or in another engine, claims them from the outbox
+        if is_taken:
+            return _nothing  # the loop claimed them before their commit came back
+        if committed.event_bodies:
+            self._memory.done_up_to(entry.workflow_id, entry.n - 1)
         if order is None:
             order = self._orders[entry.workflow_id] = Order(entry.workflow_id)
         order.add(works)

@@ -103,10 +103,14 @@ class Memory:
 
 
 def works_of(committed: Committed, events: tuple[NewEvent, ...]) -> list[Work]:
-    """Return the work that a commit's events are, not ready yet."""
-    entry = committed.entry
+    """Return the work that a commit's events are, not ready yet; claimed where the commit claimed them."""
+    entry, is_claimed = committed.entry, bool(committed.event_bodies)
     works = [
-        Work(id=event_id, body=encode(event_body(str(event_id), entry.workflow_id, event, entry.at)))
+        Work(
+            id=event_id,
+            body=encode(event_body(str(event_id), entry.workflow_id, event, entry.at)),
+            is_claimed=is_claimed,
+        )
         for event_id, event in zip(committed.event_ids, events, strict=True)
     ]
     if works:

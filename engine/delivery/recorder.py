@@ -33,6 +33,11 @@ class Recorder:
         self._count_error = count_error
         self._lingering: asyncio.Task[None] | None = None
         self._recording: asyncio.Task[bool] | None = None
+        self._is_stopped = False
+
+    def start(self) -> None:
+        """Go on trying where the store refuses, until stopped."""
+        self._is_stopped = False
 
     def note(self, attempt: Attempt) -> None:
         """Take one attempt; it is recorded within :data:`LINGER_S`, or with the next :meth:`flush`."""
@@ -56,7 +61,8 @@ class Recorder:
         return await asyncio.shield(self._recording)
 
     async def stop(self) -> None:
-        """Record what is left, and end the waiting task."""
+        """Record what is left, and end the waiting task; what the store refuses then is delivered once more later."""
+        self._is_stopped = True
         lingering, self._lingering = self._lingering, None
         if lingering is not None and lingering.get_loop() is asyncio.get_running_loop():
             lingering.cancel()
@@ -77,4 +83,7 @@ class Recorder:
         pause_s = LINGER_S
         while self.unrecorded:
             await self._clock.sleep(pause_s)
-            pause_s = LINGER_S if await self.flush() else RETRY_S
+            is_recorded = await self.flush()
+            if self._is_stopped and not is_recorded:
+                return
+            pause_s = LINGER_S if is_recorded else RETRY_S
