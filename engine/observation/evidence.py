@@ -17,8 +17,6 @@ from engine.store.query import DocumentRow, Filter, FlowRow, Query
 _DRIVING: Final = "service"
 """The kind of engine that drives workflows; consoles and command lines only look and act."""
 
-_OPEN_BREAKERS: Final = ("open", "half-open")
-
 
 async def explain(engine: Engine, row: FlowRow, workflow: Workflow | None, lock: LockView | None) -> Why:
     """Return why a workflow is where it is.
@@ -76,7 +74,9 @@ async def _failing(engine: Engine, row: FlowRow) -> FailingEvent | None:
 
 
 def _is_breaker_open(engines: tuple[EngineView, ...]) -> bool:
-    return any(view.row.facts.get("breaker") in _OPEN_BREAKERS for view in engines if _lives(view))
+    """Return whether a living engine leaves its bus alone for a while; it says so in its heartbeat."""
+    open_s = (view.row.facts.get("breaker_open_s") for view in engines if _lives(view))
+    return any(isinstance(left, int | float) and left > 0 for left in open_s)
 
 
 def _drives(view: EngineView) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from engine.model.plain import encode
@@ -35,6 +36,10 @@ def command_line(request: PlanRequest, items: Sequence[PlanItem], place: str) ->
         words.append("--steal")
     if any(item.revision for item in items):
         words += ["--if-rev", ",".join(str(item.revision) for item in items)]
-    if place not in (DEFAULT_PLACE, ":memory:", ""):
+    if place not in (":memory:", "memory", "") and not _is_default(place):
         words += ["--store", place]
     return shlex.join(words)
+
+
+def _is_default(place: str) -> bool:
+    return Path(place).absolute() == Path(DEFAULT_PLACE).absolute()

@@ -1,0 +1,1 @@
+"""The same verbs without a screen. Nothing in here imports Textual."""
