@@ -165,5 +165,4 @@ def style(theme_name: str, name: StyleName, ground: GroundName = "ground") -> St
         color=getattr(palette, name),
         bgcolor=back,
         bold=True if is_loud else None,
-        underline=True if palette.is_mono and name == "bad" else None,
     )

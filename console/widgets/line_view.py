@@ -16,6 +16,9 @@ from console.cells import StyleName
 from console.text import SafeText, fit
 from console.theme import GroundName, style
 
+_NEAR = 8
+"""Unchanged cells between two changed spans that cost no more to paint than to jump over."""
+
 Line = tuple[Segment, ...]
 """The spans of one line from left to right, together as wide as the widget."""
 
@@ -85,23 +88,24 @@ class LineView(Widget):
 
 
 def changed_spans(before: Line, after: Line) -> Iterator[tuple[int, int]]:
-    """Yield start and width, in cells, of the spans in which ``after`` differs; neighbours are one."""
+    """Yield start and width, in cells, of the spans in which ``after`` differs; those close together are one."""
     widths = [cell_len(segment.text) for segment in after]
     if [cell_len(segment.text) for segment in before] != widths:
         yield from _outer_span(before, after)
         return
     x = 0
     start: int | None = None
+    end = 0
     for old, new, width in zip(before, after, widths, strict=True):
-        if old == new:
-            if start is not None:
-                yield start, x - start
+        if old != new:
+            if start is not None and x - end > _NEAR:
+                yield start, end - start
                 start = None
-        elif start is None:
-            start = x
+            start = x if start is None else start
+            end = x + width
         x += width
     if start is not None:
-        yield start, x - start
+        yield start, end - start
 
 
 def padded(spans: list[Segment], width: int, blank: Segment) -> Line:
@@ -141,13 +145,28 @@ def _outer_span(before: Line, after: Line) -> Iterator[tuple[int, int]]:
 
 
 def _merged(line: Line) -> list[Segment]:
-    """Return ``line`` with neighbours of one style joined: fewer bytes to the terminal."""
+    """Return ``line`` with neighbours that look alike joined: a style costs 40 bytes to the terminal, a space one.
+
+    A blank takes the style of its neighbour where the ground is the same, for only the ground of it shows.
+    """
     merged: list[Segment] = []
     for segment in line:
         if not segment.text:
             continue
-        if merged and merged[-1].style == segment.style:
-            merged[-1] = Segment(merged[-1].text + segment.text, segment.style)
+        if not merged:
+            merged.append(segment)
+            continue
+        last = merged[-1]
+        if last.style == segment.style or _is_blank_beside(segment, last):
+            merged[-1] = Segment(last.text + segment.text, last.style)
+        elif _is_blank_beside(last, segment):
+            merged[-1] = Segment(last.text + segment.text, segment.style)
         else:
             merged.append(segment)
     return merged
+
+
+def _is_blank_beside(blank: Segment, other: Segment) -> bool:
+    if not blank.text.isspace() or blank.style is None or other.style is None:
+        return False
+    return blank.style.bgcolor == other.style.bgcolor and not other.style.underline

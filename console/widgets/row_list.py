@@ -15,7 +15,7 @@ from textual.message import Message
 
 from console.cells import Cell, Column, KeyedRows, Row, StyleName
 from console.glyphs import glyphs
-from console.text import EMPTY, SafeText, cut, fit, pick, width
+from console.text import EMPTY, SafeText, cut, fit, join, pick, width
 from console.theme import GroundName
 from console.widgets.column_layout import GAP, share
 from console.widgets.line_view import Line, LineView, padded
@@ -25,6 +25,7 @@ _SEARCH_REACH = 1_000
 
 _WHEEL_LINES = 3
 _BLANK = SafeText(" ")
+_GAP = SafeText(" " * GAP)
 _HEADER_HEIGHT = 1
 
 
@@ -315,8 +316,7 @@ class RowList(LineView, can_focus=True):
         spans = [self.span(SafeText(" " * self._gutter), "header")]
         for column, cells in zip(self._columns, self._column_widths(), strict=True):
             if cells:
-                spans.append(self.span(fit(column.title, cells, column.align), "header"))
-                spans.append(self.span(SafeText(" " * GAP), "header"))
+                spans.append(self.span(join(_GAP, (fit(column.title, cells, column.align), EMPTY)), "header"))
         return padded(spans, self.size.width, self.span(_BLANK, "header"))
 
     def _row_line(self, index: int, y: int) -> Line:
@@ -333,9 +333,8 @@ class RowList(LineView, can_focus=True):
         spans.append(self.span(_BLANK, "text", ground))
         for cell, column, cells in zip(row.cells, self._columns, self._column_widths(), strict=True):
             if cells:
-                text = fit(_form(cell, cells), cells, column.align)
+                text = join(_GAP, (fit(_form(cell, cells), cells, column.align), EMPTY))
                 spans.append(self.span(text, _shade(cell.style, row, is_cursor=is_cursor), ground))
-                spans.append(self.span(SafeText(" " * GAP), "text", ground))
         line = padded(spans, max(0, self.size.width - 1), self.span(_BLANK, "text", ground))
         return (*line, self._position_span(y, ground)) if self.size.width else line
 
