@@ -135,8 +135,8 @@ def _seal(workflow: Workflow, history: Sequence[Mapping[str, Any]], older: int, 
 
 def _read_object(data: bytes) -> _Document:
     text = data.removeprefix(_BOM)
-    if not text.strip():
-        raise _UnreadableError("it is empty" if not data.strip(b"\0") else "it holds no JSON")
+    if not text.strip(b"\0 \t\r\n"):
+        raise _UnreadableError("it holds nothing but blanks" if data else "it is empty")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
