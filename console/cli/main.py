@@ -43,9 +43,9 @@ def _run(words: Sequence[str], clock: Clock | None) -> int:
     if verb is None:
         return _open_console(asked, clock)
     if verb == "demo":
-        from console.demo import run_demo  # noqa: PLC0415  loads the console
+        from console.demo.launch import run_demo  # noqa: PLC0415  loads the console
 
-        return int(run_demo(asked.rest))
+        return run_demo(seed=asked.seed, utc=asked.utc, ascii=asked.ascii, theme=asked.theme)
     return _do(verb, asked, clock)
 
 

@@ -182,7 +182,9 @@ def _backup(parser: Parser) -> None:
 
 
 def _demo(parser: Parser) -> None:
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="what the demo takes")
+    parser.add_argument("--seed", type=_count, default=1, metavar="N", help="the load's random seed (1)")
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    parser.add_argument("--theme", help="colours, as the console takes them")
 
 
 def _count(text: str) -> int:
@@ -227,7 +229,7 @@ def parse(words: Sequence[str]) -> tuple[str | None, argparse.Namespace]:
             print(overview(), end="")  # noqa: T201  what was asked for
             raise SystemExit(Exit.DONE)
         return None, asked
-    return verb, verb_parser(verb).parse_intermixed_args(rest) if verb != "demo" else verb_parser(verb).parse_args(rest)
+    return verb, verb_parser(verb).parse_intermixed_args(rest)
 
 
 def place_and_flags(asked: argparse.Namespace) -> argparse.Namespace:

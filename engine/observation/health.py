@@ -61,7 +61,7 @@ async def _flow_counts(engine: Engine) -> Mapping[str, int]:
     counts: Counter[str] = Counter({"open": 0, "failed": 0, "done": 0, "damaged": 0, "conflict": 0})
     phases: Counter[str] = Counter()
     for name, value in (await engine.store.counters("flows/")).items():
-        _, workflow_type, state = name.split("/", 2)
+        workflow_type, state = flow_counter(name)
         line = engine.find_line(workflow_type)
         counts[state] += value
         phases[(line.phase(state) if line is not None else Phase.OPEN).value] += value
@@ -74,15 +74,17 @@ async def _flow_counts(engine: Engine) -> Mapping[str, int]:
     return dict(counts)
 
 
+def flow_counter(name: str) -> tuple[str, str]:
+    """Return the workflow type and state that the counter ``flows/<type>/<state>`` counts."""
+    _, workflow_type, state = name.split("/", 2)
+    return workflow_type.replace("%2F", "/"), state.replace("%2F", "/")
+
+
 async def _event_counts(engine: Engine) -> Mapping[str, int]:
     """Return events by status, and ``failing``: pending ones tried at least once."""
-    counters = await engine.store.counters("events/")
+    counters = await engine.store.counters("events")
     counts = {status.value: counters.get(f"events/{status.value}", 0) for status in EventStatus}
-    failing = 0
-    if counts[EventStatus.PENDING]:
-        page = await engine.store.page_events(("pending",), Query(limit=_COUNTED_AT_MOST), failing_only=True)
-        failing = len(page.rows)
-    return {**counts, "failing": failing}
+    return {**counts, "failing": counters.get("events_failing", 0)}
 
 
 async def _lock_counts(engine: Engine) -> Mapping[str, int]:

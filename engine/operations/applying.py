@@ -32,10 +32,14 @@ from engine.operations.skips import code_of
 from engine.operations.unlocking import UNLOCKED
 from engine.operations.verbs import EVENT_VERBS, WORDS, bind_rule, payload_of
 from engine.store.outcomes import Committed, Conflict, Fenced, Outcome, Refused, Unknown
+from engine.store.query import Filter, Query
 from engine.store.requests import LockRelease, Refusal
 
 _AT_ONCE: Final = 64
 """Items under way together; their commits share transactions."""
+
+_ENTRIES_LOOKED_AT: Final = 200
+"""Newest audit entries of a workflow in which a repetition of a request is looked for."""
 
 _REQUEST_ID_AT_MOST: Final = 200
 _REASON_AT_MOST: Final = 2_000
@@ -139,8 +143,7 @@ class Applying:
 
     async def _unlock(self, item: PlanItem) -> ItemOutcome:
         store = self._engine.store
-        earlier = await store.settle(item.id, self._request_id)
-        if earlier is not None:
+        if await self._was_done(item.id, self._request_id):
             return _unlocked(item, ", by this very request before; nothing happened twice")
         row = await store.row(item.id)
         if row is None:
@@ -168,7 +171,7 @@ class Applying:
         if event_id is None or event is None:
             raise EventNotFoundError(item.id)
         request_id = f"{self._request_id}/{event_id.entry_n}:{event_id.n}"
-        if await self._engine.store.settle(event_id.workflow_id, request_id) is not None:
+        if await self._was_done(event_id.workflow_id, request_id):
             sentence = f"{item.id} was moved by this very request before; nothing happened twice."
             return ItemOutcome(id=item.id, code="done", sentence=sentence)
         if event.status != item.before:
@@ -181,6 +184,12 @@ class Applying:
             raise RefusedError(refusals[0])
         now = "purged" if item.after == EventStatus.PURGED else WORDS[self._verb].done
         return ItemOutcome(id=item.id, code="done", sentence=f"{item.id} is {now}.")
+
+    async def _was_done(self, workflow_id: str, request_id: str) -> bool:
+        """Return whether this request was carried out before: locks and events write no commit to settle by."""
+        newest = Query(filter=Filter(ids=(workflow_id,)), limit=_ENTRIES_LOOKED_AT)
+        entries = (await self._engine.store.page_audit(newest)).rows
+        return any(entry.request_id == request_id and entry.outcome == "committed" for entry in entries)
 
     async def _record_skip(self, item: PlanItem) -> None:
         """Record a skipped item only where the whole act came to nothing: a batch's skips were shown and left."""

@@ -18,6 +18,7 @@ from engine.model.entry import Entry, chain_hash
 from engine.model.names import EntryKind, EventStatus, Flag, Origin
 from engine.model.workflow import Workflow
 from engine.observation.embedding import Engine
+from engine.observation.health import flow_counter
 from engine.store.query import Filter, FlowRow, Query, Sort
 
 _PAGE: Final = 500
@@ -215,7 +216,7 @@ class _Verification:
     async def _flow_faults(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         for name, counted in (await self._engine.store.counters("flows/")).items():
-            _, workflow_type, state = name.split("/", 2)
+            workflow_type, state = flow_counter(name)
             chosen = Query(filter=Filter(types=(workflow_type,), states=(state,)))
             real = await self._engine.store.count_flows(chosen, _NO_CAP)
             if real != counted:
