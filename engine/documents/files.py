@@ -184,6 +184,7 @@ async def read_document(directory: Path, name: str) -> tuple[bytes, Signature]:
         DamagedDocumentError: it is not a regular file of at most 16 MiB that this user may read.
         OSError: this process or machine is short of something.
     """
+    _check_name(name)
 
     def opener(_path: str, _flags: int) -> int:
         with open_directory(directory) as dir_fd:
@@ -206,8 +207,7 @@ def open_regular(dir_fd: int, name: str) -> int:
         DamagedDocumentError: it is another kind of file, too large, or not readable.
         OSError: this process or machine is short of something.
     """
-    if "/" in name or "\0" in name:
-        raise DamagedDocumentError(printable(name), "its name is not a file name")
+    _check_name(name)
     try:
         _check_kind(name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
         fd = os.open(name, _READ_FLAGS, dir_fd=dir_fd)
@@ -231,6 +231,11 @@ def kind_problem(status: os.stat_result) -> str:
     if status.st_size > MAX_BYTES:
         return f"it is {status.st_size:,} bytes long; documents over {MAX_BYTES:,} bytes are not read"
     return ""
+
+
+def _check_name(name: str) -> None:
+    if "/" in name or "\0" in name:
+        raise DamagedDocumentError(printable(name), "its name is not a file name")
 
 
 def _check_kind(name: str, status: os.stat_result) -> None:
