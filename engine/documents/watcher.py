@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 from watchfiles import Change, awatch
 
 from engine.clock import Clock
+from engine.documents.files import open_directory
 from engine.documents.looks import is_document_name
 
 _STEP_MS: Final = 5
@@ -73,29 +75,33 @@ class Watcher:
     async def _watch(self) -> str:
         """Watch until it breaks or is stopped; returns why it broke."""
         try:
-            watched = self._identity()
-            changes = awatch(
-                self._directory,
-                watch_filter=_is_of_interest,
-                debounce=_DEBOUNCE_MS,
-                step=_STEP_MS,
-                stop_event=self._stopping,
-                rust_timeout=_CHECK_EVERY_MS,
-                yield_on_timeout=True,
-                recursive=False,
-            )
-            self._say_ok()
-            async for found in changes:
-                names = frozenset(Path(path).name for _, path in found)
-                if names:
-                    self._on_names(names)
-                if self._identity() != watched:
-                    await changes.aclose()
-                    return "the directory was replaced"
+            with open_directory(self._directory) as dir_fd:
+                return await self._watch_open(dir_fd)
         except FileNotFoundError:
             return "the directory is missing"
         except (OSError, RuntimeError, ExceptionGroup) as error:
             return _innermost(error)
+
+    async def _watch_open(self, dir_fd: int) -> str:
+        """Watch the directory that ``dir_fd`` holds open: held, its number on the disk cannot be given away."""
+        changes = awatch(
+            self._directory,
+            watch_filter=_is_of_interest,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            stop_event=self._stopping,
+            rust_timeout=_CHECK_EVERY_MS,
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        self._say_ok()
+        async for found in changes:
+            names = frozenset(Path(path).name for _, path in found)
+            if names:
+                self._on_names(names)
+            if not os.path.samestat(os.fstat(dir_fd), self._directory.stat()):
+                await changes.aclose()
+                return "the directory was replaced"
         return "the watch ended"
 
     def _say_ok(self) -> None:
@@ -103,10 +109,6 @@ class Watcher:
         self.state = "ok"
         if is_again and self.on_restart is not None:
             self.on_restart()
-
-    def _identity(self) -> tuple[int, int]:
-        status = self._directory.stat()
-        return status.st_dev, status.st_ino
 
     async def _pause(self, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
