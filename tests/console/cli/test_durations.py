@@ -37,7 +37,7 @@ def test_durations_are_read_as_operators_write_them(text: str, seconds: float) -
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5m", "5 m", "1e9", "m5", "5y", "٥m"])
+@pytest.mark.parametrize("text", ["", "soon", "-5m", "5 m", "1e9", "m5", "5y", "\u0665m"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +84,5 @@ def test_a_filter_line_that_is_wrong_anywhere_is_refused_whole_and_says_where(li
 
 @given(st.text(max_size=200))
 def test_no_text_makes_the_filter_line_fail_otherwise_than_by_its_own_refusal(line: str) -> None:
-    try:
-        parse_filter(line)
-    except FilterError as error:
-        assert str(error).startswith("filter: ")
+    with suppress(FilterError):
+        assert isinstance(parse_filter(line), Filter)
