@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.errors import RefusedError
 from engine.model.entry import Entry
@@ -31,6 +33,9 @@ class Committed:
     event_ids: tuple[EventId, ...] = ()
     is_replay: bool = field(default=False)
     """The same request had been committed before; nothing happened twice. ``workflow`` is then the newest."""
+    event_bodies: tuple[Mapping[str, Any], ...] = field(default=())
+    """The whole events, where this engine makes the first attempt now: they are claimed for it for 60 s. Empty where
+    an earlier event of the workflow is still pending, this engine has no bus, or the commit is a replay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Implementations of the store protocol; the contract is in :mod:`engine.store.protocol`."""
