@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
 import signal
 import termios
 import threading
 import traceback
-from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, Final
 
 from rich.console import RenderableType
 from rich.segment import Segment, Segments
-from textual import events
-from textual._parser import ParseError
-from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 
-from console.input_guard import LONE_ESCAPE, InputGuard
+from console.terminal_input import TerminalInput
 from console.terminal_writer import TerminalWriter
 from console.text import safe_lines
 from engine.clock import Clock, SystemClock
@@ -51,12 +46,6 @@ _ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 _STDERR: Final = 2
 _READ_BYTES: Final = 4_096
 _IDLE_S: Final = 0.1
-_C1: Final = re.compile("[\x80-\x9f]")
-_SHIFTED_LETTER: Final = re.compile("shift\\+[a-z]")
-
-_PARSER_FAULTS = (ParseError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError)
-"""What a sequence the parser was not written for has been seen to raise, or may."""
-
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
@@ -67,10 +56,8 @@ class SafeDriver(LinuxDriver):
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self.guard = InputGuard()
-        """Counts, in ``dropped``, what the terminal sent that was no input."""
-        self.parser_faults = 0
-        """Sequences that passed the guard and that Textual's parser failed on; each was discarded."""
+        self.input = TerminalInput(is_debug=debug)
+        """Counts what the terminal sent that was no input."""
         self._clock: Clock = SystemClock()
         self._output: TerminalWriter | None = None
         self._written_before = 0
@@ -131,55 +118,28 @@ class SafeDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read the terminal until the driver stops or the terminal is gone."""
-        parser = XTermParser(self._debug)
-        decoder = getincrementaldecoder("utf-8")("replace")
+        terminal = self.input
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                wait_s = self.guard.wait_s(at=self._clock.monotonic())
-                is_ready = selector.select(_IDLE_S if wait_s is None else min(_IDLE_S, wait_s))
-                passed: Iterable[bytes]
-                if is_ready:
+                wait_s = terminal.wait_s(at=self._clock.monotonic())
+                messages: Iterable[Message] = ()
+                if selector.select(_IDLE_S if wait_s is None else min(_IDLE_S, wait_s)):
                     arrived = self._read()
                     if not arrived:
                         self.leave(128 + signal.SIGHUP)
                         return
-                    passed = self.guard.feed(arrived, at=self._clock.monotonic())
-                else:
-                    passed = self.guard.tick(at=self._clock.monotonic())
-                for sequence in passed:
-                    parser = self._parse(parser, decoder.decode(sequence), is_escape=sequence == LONE_ESCAPE)
-                parser = self._parse(parser, "")
-
-    def process_message(self, message: Message) -> None:
-        """Hand ``message`` on; a letter with shift is the capital, however the terminal says it."""
-        if isinstance(message, events.Key) and _SHIFTED_LETTER.fullmatch(message.key):
-            capital = message.key[-1].upper()
-            message = events.Key(capital, capital)
-        super().process_message(message)
+                    messages = terminal.feed(arrived, at=self._clock.monotonic())
+                for message in messages:
+                    self.process_message(message)
+                for message in terminal.tick(at=self._clock.monotonic()):
+                    self.process_message(message)
 
     def _read(self) -> bytes:
         try:
             return os.read(self.fileno, _READ_BYTES)
         except OSError:
             return b""
-
-    def _parse(self, parser: XTermParser, text: str, *, is_escape: bool = False) -> XTermParser:
-        """Feed ``text`` to ``parser``, or let it look at the time; return the parser to go on with."""
-        if is_escape:
-            self.process_message(events.Key("escape", "\x1b"))
-            return parser
-        text = _C1.sub("", text)
-        try:
-            for message in parser.feed(text) if text else parser.tick():
-                self.process_message(message)
-        except _PARSER_FAULTS:
-            self.parser_faults += 1
-            fresh = XTermParser(self._debug)
-            fresh.mouse_pixels = parser.mouse_pixels
-            fresh.terminal_size, fresh.terminal_pixel_size = parser.terminal_size, parser.terminal_pixel_size
-            return fresh
-        return parser
 
     # The end
 

@@ -18,7 +18,7 @@ from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START
 
 LONE_ESCAPE: Final = b"\x1b"
-"""What :meth:`InputGuard.feed` and :meth:`InputGuard.tick` yield, alone, for the escape key itself."""
+"""What :meth:`InputGuard.feed` and :meth:`InputGuard.tick` return, alone, for the escape key itself."""
 
 PARTIAL_WAIT_S: Final = 0.5
 """How long the rest of a sequence that has begun may take; then it is dropped, never handed on as keys."""
@@ -33,6 +33,7 @@ MAX_PASTE: Final = 1_048_576
 """Bytes of one paste that are handed on."""
 
 _ESC, _BEL, _CAN, _SUB, _BACKSLASH, _BRACKET, _LETTER_O = 0x1B, 0x07, 0x18, 0x1A, 0x5C, 0x5B, 0x4F
+_SPACE, _NOT_ASCII = 0x20, 0x80
 _PARAMETERS = range(0x20, 0x40)
 _FINAL_LETTERS = range(0x40, 0x7F)
 _STRINGS = frozenset(b"]P_^X")  # OSC, DCS, APC, PM, SOS
@@ -86,14 +87,14 @@ class InputGuard:
         self._escape_wait_s = escape_wait_s
         self._in = _In.GROUND
         self._held = bytearray()
-        self._passed = bytearray()
+        self._passed: list[bytes] = []
         self._is_pasting = False
         self._pasted = 0
         self._skip = 0
         self._last_at = 0.0
 
     def feed(self, arrived: bytes, *, at: float) -> Iterator[bytes]:
-        """Yield what may go to the parser: whole sequences and plain bytes, or :data:`LONE_ESCAPE`.
+        """Return what may go to the parser: plain bytes, whole sequences one by one, or :data:`LONE_ESCAPE`.
 
         Args:
             arrived: what was read.
@@ -105,17 +106,16 @@ class InputGuard:
             if self._in is _In.GROUND:
                 end = arrived.find(_ESC, start)
                 end = len(arrived) if end < 0 else end
-                self._take_plain(arrived[start:end])
+                if end > start:
+                    self._take_plain(arrived[start:end])
                 start = end
             if start < len(arrived):
-                if (lone := self._take(arrived[start])) is not None:
-                    yield from self._flush()
-                    yield lone
+                self._take(arrived[start])
                 start += 1
-        yield from self._flush()
+        return self._flush()
 
     def tick(self, *, at: float) -> Iterator[bytes]:
-        """Yield what time alone decides: a lone ESC is the escape key; unfinished sequences are dropped.
+        """Return what time alone decides: a lone ESC is the escape key; unfinished sequences are dropped.
 
         Args:
             at: monotonic seconds.
@@ -123,12 +123,12 @@ class InputGuard:
         silent_s = at - self._last_at
         if self._in is _In.ESCAPE and silent_s >= self._escape_wait_s and not self._is_pasting:
             self._restart()
-            yield LONE_ESCAPE
+            self._passed.append(LONE_ESCAPE)
         elif self._in is not _In.GROUND and silent_s >= PARTIAL_WAIT_S:
             self._drop()
         if self._is_pasting and silent_s >= PASTE_WAIT_S:
             self._end_paste()
-            yield from self._flush()
+        return self._flush()
 
     def wait_s(self, *, at: float) -> float | None:
         """Return the seconds until :meth:`tick` has something to decide; None while nothing is open."""
@@ -138,20 +138,17 @@ class InputGuard:
         return max(0.0, self._last_at + wait - at)
 
     def _flush(self) -> Iterator[bytes]:
-        if self._passed:
-            passed = bytes(self._passed)
-            self._passed.clear()
-            yield passed
+        passed, self._passed = self._passed, []
+        return iter(passed)
 
-    def _take(self, byte: int) -> bytes | None:
-        """Move on by one byte; return the escape key where this byte proves that the last ESC was one."""
+    def _take(self, byte: int) -> None:
         match self._in:
             case _In.GROUND if byte == _ESC:
                 self._begin(byte, _In.ESCAPE)
             case _In.GROUND:
                 self._take_plain(bytes((byte,)))
             case _In.ESCAPE:
-                return self._take_after_escape(byte)
+                self._take_after_escape(byte)
             case _In.CONTROL:
                 self._take_control(byte)
             case _In.SINGLE_SHIFT:
@@ -162,18 +159,21 @@ class InputGuard:
                 self._skip -= 1
                 if self._skip == 0:
                     self._drop()
-        return None
 
     def _take_plain(self, text: bytes) -> None:
         if self._is_pasting:
             self._paste(text)
         else:
-            self._passed += text
+            self._passed.append(text)
 
-    def _take_after_escape(self, byte: int) -> bytes | None:
-        if byte == _ESC:
-            return None if self._is_pasting else LONE_ESCAPE
-        if byte == _BRACKET:
+    def _take_after_escape(self, byte: int) -> None:
+        if byte == _ESC:  # the first was the escape key, this may begin a sequence
+            if not self._is_pasting:
+                self._passed.append(LONE_ESCAPE)
+        elif byte < _SPACE and not self._is_pasting:  # so was this one: enter right after escape is not alt and enter
+            self._restart()
+            self._passed += [LONE_ESCAPE, bytes((byte,))]
+        elif byte == _BRACKET:
             self._hold(byte, _In.CONTROL)
         elif self._is_pasting:
             self._restart()
@@ -182,10 +182,12 @@ class InputGuard:
             self._hold(byte, _In.SINGLE_SHIFT)
         elif byte in _STRINGS:
             self._begin(byte, _In.STRING)
-        else:  # alt and a key
-            self._passed += bytes((_ESC, byte))
+        elif byte < _NOT_ASCII:  # alt and a key
             self._restart()
-        return None
+            self._passed.append(bytes((_ESC, byte)))
+        else:
+            self._drop()
+            self._take(byte)
 
     def _take_control(self, byte: int) -> None:
         held = bytes(self._held)
@@ -210,13 +212,13 @@ class InputGuard:
         elif sequence == _PASTE_START:
             self._restart()
             self._is_pasting, self._pasted = True, 0
-            self._passed += sequence
+            self._passed.append(sequence)
         elif sequence == b"\x1b[M":
             self._skip = _X10_MOUSE_BYTES
             self._begin(last, _In.MOUSE_BYTES)
         elif is_allowed(sequence):
             self._restart()
-            self._passed += sequence
+            self._passed.append(sequence)
         else:
             self._drop()
 
@@ -236,11 +238,11 @@ class InputGuard:
     def _paste(self, text: bytes) -> None:
         room = MAX_PASTE - self._pasted
         self._pasted += len(text)
-        self._passed += _NOT_TEXT.sub(b"", text[: max(0, room)])
+        self._passed.append(_NOT_TEXT.sub(b"", text[: max(0, room)]))
 
     def _end_paste(self) -> None:
         self._is_pasting = False
-        self._passed += _PASTE_END
+        self._passed.append(_PASTE_END)
 
     def _begin(self, byte: int, place: _In) -> None:
         self._held[:] = (byte,)

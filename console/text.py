@@ -190,8 +190,10 @@ def wrap(text: SafeText, cells: int, *, max_lines: int | None = None) -> tuple[S
         line = rest
     lines.append(line)
     if max_lines is not None and len(lines) > max_lines:
-        last = cut(_trusted(" ".join(lines[max_lines - 1 :])), cells)
-        return (*(_trusted(line) for line in lines[: max_lines - 1]), last)
+        last = f"{lines[max_lines - 1]} {ellipsis()}"
+        while cell_len(last) > cells and last.count(" ") > 1:
+            last = f"{last.rsplit(' ', 2)[0]} {ellipsis()}"
+        lines[max_lines - 1 :] = [cut(_trusted(last), cells)]
     return tuple(_trusted(line) for line in lines)
 
 
