@@ -24,6 +24,7 @@ from console.filters import FilterError, parse_filter
 from engine.errors import InvalidIdError, WorkflowNotFoundError
 from engine.model.entry import Entry
 from engine.model.names import Flag, is_plain_id
+from engine.observation.places import place_of
 from engine.observation.views import Detail
 from engine.store.query import EventRow, Filter, FlowRow, Page, Query, Sort
 
@@ -61,7 +62,7 @@ async def list_flows(session: Session, asked: Namespace) -> Exit:
     )
     total = await session.observer.count(query)
     more = f", {total - len(rows)} more (--limit)" if total > len(rows) else ""
-    session.printer.say(f"{len(rows)} of {session.engine.facts.place}{more}")
+    session.printer.say(f"{len(rows)} shown of {place_of(session.engine)}{more}")
     return Exit.DONE
 
 

@@ -12,6 +12,7 @@ from engine.model.names import EventStatus, Flag, Phase
 from engine.model.times import parse_time
 from engine.observation.embedding import Engine
 from engine.observation.lives import age_s, engine_view, lock_views
+from engine.observation.places import place_of
 from engine.observation.roles import supervisor_of
 from engine.observation.views import EngineView, Health
 from engine.store.query import Query
@@ -26,7 +27,7 @@ async def read_health(engine: Engine) -> Health:
     engines = tuple(engine_view(engine, row) for row in await engine.store.engines() if row.ended_at is None)
     return Health(
         at=now,
-        place=engine.facts.place,
+        place=place_of(engine),
         mode=engine.mode,
         mode_reason=engine.mode_reason,
         engines=engines,

@@ -101,11 +101,10 @@ def _versions(engine: Engine) -> Iterator[Finding]:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             found.append(f"{name} not installed as a package")
-    engine_version = engine.facts.engine_version
     yield Finding(
         severity=Severity.OK,
         code="versions",
-        sentence=f"{', '.join(found)}; ledger schema {engine.facts.schema}, {engine_version}.",
+        sentence=f"{', '.join(found)}; ledger schema {engine.facts.schema}.",
     )
 
 

@@ -13,6 +13,7 @@ from engine.model.names import Flag
 from engine.model.workflow import Workflow
 from engine.observation.embedding import Engine
 from engine.observation.lives import lock_views
+from engine.observation.places import place_of
 from engine.operations.checks import checks_of
 from engine.operations.command import command_line
 from engine.operations.effects import effects_of
@@ -61,7 +62,7 @@ class Planning:
             reason_at_least=asked.reason_at_least,
             checks=checks_of(self._engine, self._request, doable, seen, self._now.at),
             undo=undo_of(self._request, doable),
-            command=command_line(self._request, doable, self._engine.facts.place),
+            command=command_line(self._request, doable, place_of(self._engine)),
         )
 
     async def _read(self) -> dict[str, Seen]:

@@ -14,7 +14,9 @@ from engine.orchestrator import ProductionWorkflowOrchestrator
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     place = tmp_path / "store"
     place.mkdir(mode=0o700)
-    engine = ProductionWorkflowOrchestrator(persistence_dir=str(place), supervises=False, scans=False)
+    engine = ProductionWorkflowOrchestrator(
+        persistence_dir=str(place), supervises=False, scans=False, log_dir=tmp_path / "logs"
+    )
     await engine.start()
     yield Desk(engine, Operations(engine, ACTOR), place)
     await engine.cleanup()

@@ -194,7 +194,9 @@ async def test_a_plan_asks_for_as_much_as_it_could_hurt(
 
 async def test_a_live_owner_raises_the_rung_and_is_named(desk: Desk) -> None:
     flow = await desk.make()
-    other = ProductionWorkflowOrchestrator(persistence_dir=str(desk.directory), supervises=False, scans=False)
+    other = ProductionWorkflowOrchestrator(
+        persistence_dir=str(desk.directory), supervises=False, scans=False, log_dir=desk.directory.parent / "logs"
+    )
     await other.start()
     assert await other.acquire_workflow_lock(flow, "svc")
     plan = await desk.operations.plan(ask(Verb.ROLLBACK, flow))
@@ -266,7 +268,7 @@ async def test_a_revision_that_was_not_the_one_seen_is_a_conflict_before_anythin
 
 
 async def test_whatever_is_planned_applying_does_exactly_that_or_nothing(desk: Desk) -> None:
-    draw = random.Random(204)  # noqa: S311
+    draw = random.Random(204)
     flows = [await desk.make(state) for state in STATES]
     for turn in range(120):
         flow, verb = draw.choice(flows), draw.choice(FLOW_VERBS)
