@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,9 +28,10 @@ _REVISION_AT_MOST: Final = 15
 """Digits."""
 
 
-async def operate(session: Session, asked: Namespace, verb: Verb) -> Exit:
-    """Plan ``verb``, and apply it once it is confirmed."""
-    request = await _request(session, asked, verb)
+async def operate(session: Session, asked: Namespace, request: PlanRequest) -> Exit:
+    """Plan ``request``, and apply it once it is confirmed."""
+    if not request.ids:
+        request = replace(request, ids=await _selected(session, chosen(asked.where)))
     plan = await session.operations.plan(request)
     if asked.dry_run:
         _print_plan(session.printer, plan)
@@ -54,7 +56,12 @@ async def _apply(session: Session, plan: Plan, reason: str | None, request_id: s
     return exit_of_applied(applied)
 
 
-async def _request(session: Session, asked: Namespace, verb: Verb) -> PlanRequest:
+def read_request(asked: Namespace, verb: Verb) -> PlanRequest:
+    """Return what a command line asks for; without ids where ``--where`` chooses them later.
+
+    Raises:
+        UsageError: it cannot be meant.
+    """
     ids = tuple(asked.ids)
     to = getattr(asked, "to", None)
     if verb is Verb.FORCE:
@@ -62,10 +69,9 @@ async def _request(session: Session, asked: Namespace, verb: Verb) -> PlanReques
             raise UsageError("force takes workflow ids and, last, the state to enter. Nothing was done")
         ids, to = ids[:-1], ids[-1]
     where = getattr(asked, "where", "")
-    if where:
-        if ids:
-            raise UsageError("give ids or --where, not both. Nothing was done")
-        ids = await _selected(session, chosen(where))
+    if bool(ids) == bool(where):
+        raise UsageError("give ids or --where, the one or the other. Nothing was done")
+    chosen(where)
     return PlanRequest(
         verb=verb,
         ids=ids,

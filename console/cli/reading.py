@@ -106,8 +106,17 @@ async def explain(session: Session, asked: Namespace) -> Exit:
     return Exit.DONE
 
 
-async def list_events(session: Session, asked: Namespace, statuses: Sequence[str]) -> Exit:
-    """Print events of the outbox that are in one of ``statuses``."""
+async def waiting_and_dead(session: Session, asked: Namespace) -> Exit:
+    """Print the events that are still owed, and those that were given up."""
+    return await _list_events(session, asked, ("pending", "dead"))
+
+
+async def dead(session: Session, asked: Namespace) -> Exit:
+    """Print the dead letter."""
+    return await _list_events(session, asked, ("dead",))
+
+
+async def _list_events(session: Session, asked: Namespace, statuses: Sequence[str]) -> Exit:
     query = Query(filter=chosen(asked.where))
     ids = tuple(_known_id(each) for each in getattr(asked, "ids", ()))
     if ids:

@@ -13,7 +13,7 @@ from console.cli.output import Printer
 from console.cli.session import Session, open_session
 from engine.clock import Clock
 from engine.errors import RefusedError
-from engine.operations.plan import Verb
+from engine.operations.plan import PlanRequest, Verb
 from engine.operations.skips import code_of
 
 _OF_CODE: Final = {"conflict": Exit.CONFLICT, "locked": Exit.LOCKED, "not_found": Exit.NOT_FOUND}
@@ -23,6 +23,8 @@ _READING: Final[dict[str, Callable[[Session, Namespace], Awaitable[Exit]]]] = {
     "show": reading.show,
     "history": reading.history,
     "why": reading.explain,
+    "events": reading.waiting_and_dead,
+    "dead": reading.dead,
     "audit": reading.audit,
     "verify": keeping.check_store,
     "doctor": keeping.examine,
@@ -47,15 +49,23 @@ def exit_of_refusal(error: RefusedError) -> Exit:
 
 async def _perform(verb: str, asked: Namespace, clock: Clock | None) -> Exit:
     printer = Printer(is_json=asked.json, is_utc=asked.utc)
+    request = _checked(verb, asked)
     async with open_session(asked, printer, clock=clock) as session:
-        if verb == "dead":
-            return await reading.list_events(session, asked, ("dead",))
-        if verb == "events" and asked.ids[:1] != ["retry"]:
-            return await reading.list_events(session, asked, ("pending", "dead"))
-        read = _READING.get(verb)
-        if read is not None:
-            return await read(session, asked)
-        return await operating.operate(session, asked, _operator_verb(verb, asked))
+        if request is not None:
+            return await operating.operate(session, asked, request)
+        return await _READING[verb](session, asked)
+
+
+def _checked(verb: str, asked: Namespace) -> PlanRequest | None:
+    """Return what is asked of an operator verb, None for one that reads; before anything is opened.
+
+    Raises:
+        UsageError: the arguments cannot be meant.
+    """
+    if verb in _READING and not (verb == "events" and asked.ids[:1] == ["retry"]):
+        reading.chosen(getattr(asked, "where", ""))
+        return None
+    return operating.read_request(asked, _operator_verb(verb, asked))
 
 
 def _operator_verb(verb: str, asked: Namespace) -> Verb:
@@ -70,6 +80,6 @@ def _operator_verb(verb: str, asked: Namespace) -> Verb:
     if verb == "events":
         if asked.ids[:1] != ["retry"]:
             raise UsageError("plan events takes retry and event ids. Nothing was done")
-        asked.ids = asked.ids[1:]
+        asked.ids, asked.where = asked.ids[1:], ""
         return Verb.RETRY_EVENT
     return Verb(verb)
