@@ -29,14 +29,21 @@ class Pane(Widget):
     def __init__(self) -> None:
         super().__init__(id=self.pane_name)
         self.rule = RuleTitle()
+        self._has_title = False
 
     def on_mount(self) -> None:
         """Show the bare title."""
-        self.show_title()
+        if not self._has_title:
+            self.show_title()
 
     def show_title(self, *notes: Cell, extra: Sequence[Cell] = ()) -> None:
         """Show the title with short ``notes`` beside it and ``extra`` at the far end."""
+        self._has_title = True
         self.rule.show((Cell(safe(self.number), "dim"), Cell(safe(self.title), "strong"), *notes), extra)
+
+    def show_rule(self, is_shown: bool) -> None:
+        """Draw the title, or leave its line to the list where tabs say the same."""
+        self.rule.display = is_shown
 
     def set_active(self, is_active: bool) -> None:
         """Draw the pane as the one that has the keys, or not."""

@@ -284,12 +284,9 @@ class RowList(LineView, can_focus=True):
         event.stop()
         self.scroll_lines(-_WHEEL_LINES)
 
-    def on_focus(self) -> None:
-        """Show the cursor as the one that listens."""
-        self.repaint()
-
-    def on_blur(self) -> None:
-        """Show the cursor at rest."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show the cursor as the one that listens, or at rest."""
+        super().watch_has_focus(has_focus)
         self.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
