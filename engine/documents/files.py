@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import re
@@ -185,7 +186,16 @@ async def read_document(directory: Path, name: str) -> tuple[bytes, Signature]:
         OSError: this process or machine is short of something.
     """
     _check_name(name)
+    reading = asyncio.ensure_future(_read(directory, name))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        # The thread that opens the file cannot be stopped: what it opens has to be closed.
+        await asyncio.wait({reading})
+        raise
 
+
+async def _read(directory: Path, name: str) -> tuple[bytes, Signature]:
     def opener(_path: str, _flags: int) -> int:
         with open_directory(directory) as dir_fd:
             return open_regular(dir_fd, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import socket
@@ -179,7 +180,7 @@ def test_no_reader_sees_a_torn_document_while_two_processes_write_it(tmp_path: P
     path = write(store, render(parsed.workflow.evolve(revision=1), parsed.history, 0, STORE_ID))
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", WRITER, str(store), str(seed), STORE_ID]
-    writers = [subprocess.Popen(command, cwd=root) for _ in range(2)]  # noqa: S603  our own program
+    writers = [subprocess.Popen(command, cwd=root) for _ in range(2)]
     reads, versions = 0, set()
     while any(writer.poll() is None for writer in writers):
         mark = read_mark(path.read_bytes())
@@ -239,6 +240,18 @@ async def test_a_document_of_exactly_the_limit_is_read_whole(tmp_path: Path) -> 
     (tmp_path / "a.json").write_bytes(b"x" * MAX_BYTES)
     data, signature = await read_document(tmp_path, "a.json")
     assert (len(data), signature) == (MAX_BYTES, signature_of((tmp_path / "a.json").stat()))
+
+
+async def test_a_cancelled_read_leaves_no_file_open(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"{}")
+    before = len(names(Path("/proc/self/fd")))
+    for _ in range(50):
+        reading = asyncio.ensure_future(read_document(tmp_path, "a.json"))
+        await asyncio.wait({reading}, timeout=0)
+        reading.cancel()
+        await asyncio.wait({reading})
+        assert reading.cancelled()
+    assert len(names(Path("/proc/self/fd"))) == before
 
 
 async def test_a_missing_document_is_not_found(tmp_path: Path) -> None:
