@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import json
@@ -51,7 +50,7 @@ _WORST_FIRST: Final = (
     _TYPES.EVENT_PUBLISH_ERROR,
     _TYPES.UNKNOWN_ERROR,
 )
-"""The least hope of a retry first; what nothing is known of last."""
+"""The least hope of a retry first."""
 
 _CAUSES_AT_MOST: Final = 10
 _FINGERPRINT_DIGITS: Final = 12
@@ -114,10 +113,8 @@ def _stated(error: BaseException) -> WorkflowErrorType | None:
 def _of_group(error: BaseException, phase: str | None, depth: int) -> WorkflowErrorType | None:
     if not isinstance(error, BaseExceptionGroup):
         return None
-    leaves = [leaf for leaf in error.exceptions if not isinstance(leaf, asyncio.CancelledError)]
-    found = {_of_exception(leaf, phase, depth + 1) or _TYPES.UNKNOWN_ERROR for leaf in leaves}
-    worst = next((error_type for error_type in _WORST_FIRST if error_type in found), None)
-    return None if worst is _TYPES.UNKNOWN_ERROR else worst
+    found = {_of_exception(leaf, phase, depth + 1) for leaf in error.exceptions}
+    return next((error_type for error_type in _WORST_FIRST if error_type in found), None)
 
 
 def _of_timeout(error: BaseException) -> WorkflowErrorType | None:

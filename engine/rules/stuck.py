@@ -241,7 +241,7 @@ def _waiting(workflow: Workflow, facts: StuckFacts) -> Why:
 def _late(workflow: Workflow, facts: StuckFacts) -> str:
     """Return the sentence about a deadline that passed, "" where none did."""
     deadline_at = workflow.deadline_at
-    if deadline_at is None or workflow.paused_at is not None or deadline_at > facts.now.at:
+    if deadline_at is None or deadline_at > facts.now.at:
         return ""
     return f" Its deadline passed {_since(deadline_at, facts)} ago."
 

@@ -108,6 +108,12 @@ def reason(name: str) -> dict[str, Any]:
             id="a failure in a state whose entering was lost",
         ),
         pytest.param(
+            [move("initialized", RAG1), {"to_state": MODULE}, move(MODULE, "failed")],
+            "failed",
+            ("initialized", RAG1, ROUTE, MODULE),
+            id="an entry that does not say what it leaves",
+        ),
+        pytest.param(
             [move("initialized", RAG1), move(RAG1, "teleported"), 7, None, {"to_state": []}],
             RAG1,
             ("initialized", RAG1),

@@ -12,7 +12,7 @@ from engine.errors import (
     UnknownStateError,
 )
 from engine.model.change import Decision
-from engine.model.names import EntryKind, Flag, Phase
+from engine.model.names import EntryKind, Flag, Origin, Phase
 from engine.model.workflow import Workflow
 from engine.rules.lines import DIRECT, INTELLIGENT
 from engine.rules.rollback import roll_back, targets
@@ -58,6 +58,7 @@ def test_a_superseded_result_that_stands_in_no_step_is_kept_in_the_entry() -> No
     assert decision.after.results["module_execution_result"] is None
     assert decision.entry.body["superseded"] == {"module_execution_result": {"foreign": 1}}
     assert "superseded" not in rolled(moved_to("rag_retrieval_2")).entry.body
+    assert "superseded" not in rolled(moved_to("response_generation"), "rag_retrieval_1").entry.body
 
 
 def test_control_moves_to_the_next_generation_with_a_fresh_deadline_and_no_attempts() -> None:
@@ -66,6 +67,10 @@ def test_control_moves_to_the_next_generation_with_a_fresh_deadline_and_no_attem
     assert (decision.after.generation, decision.after.attempt) == (5, 0)
     assert decision.entry.body["attempt"] == 3
     assert (decision.after.entered_at, decision.after.deadline_at) == (later(1_000), later(1_300))
+
+
+def test_nothing_times_an_external_workflow_that_an_operator_rolled_back() -> None:
+    assert rolled(moved_to("module_execution").evolve(origin=Origin.EXTERNAL)).after.deadline_at is None
 
 
 def test_it_is_audited_history_of_its_own_kind() -> None:

@@ -142,6 +142,13 @@ def test_a_blocked_outbox_says_which_event_how_often_and_when_it_is_tried_again(
     )
 
 
+def test_of_several_reasons_the_first_in_order_is_the_answer() -> None:
+    both = {"lock": LOCK, "failing": HEAD, "at": 500.0, "engines_alive": 0}
+    assert ask(MODULE, **both).code == "lock_held"
+    assert ask(MODULE, **{**both, "lock": None}).code == "outbox_blocked"
+    assert ask(MODULE, **{**both, "lock": None, "failing": None}).code == "overdue"
+
+
 def test_overdue_work_says_by_how_much_and_whether_anybody_acts_on_it() -> None:
     watched, alone = ask(MODULE, at=500), ask(MODULE, at=500, has_supervisor=False, engines_alive=0)
     assert watched.code == alone.code == "overdue"
