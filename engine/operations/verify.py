@@ -5,6 +5,7 @@ Nothing is repaired here. What looks wrong is looked at a second time, since oth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +20,14 @@ from engine.model.names import EntryKind, EventStatus, Flag, Origin
 from engine.model.workflow import Workflow
 from engine.observation.embedding import Engine
 from engine.observation.health import flow_counter
-from engine.store.query import Filter, FlowRow, Query, Sort
+from engine.store.query import FlowRow, Query, Sort
 
 _PAGE: Final = 500
 _ENTRIES: Final = 1_000
 _SECOND_LOOK_AFTER_S: Final = 0.7
 """Seconds; longer than a publication takes, so that what is only under way settles."""
 _SECOND_LOOKS: Final = 5_000
-_NO_CAP: Final = 1_000_000_000
+_LOOKS_AT_COUNTERS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +128,13 @@ class _Verification:
 
     async def _look(self, workflow_id: str) -> list[Problem]:
         entries = await self._chain(workflow_id)
+        head = await self._engine.store.chain_head(workflow_id)
         workflow = await self._engine.store.read(workflow_id)
         if workflow is None:
             return []
         self._entries += len(entries)
-        said = [("chain", sentence) for sentence in _chain_faults(entries)]
-        said += [("chain", sentence) for sentence in _head_faults(entries, workflow)] if not said else []
+        said = [("chain", sentence) for sentence in _chain_faults(entries, head)]
+        said += [("chain", sentence) for sentence in _revision_faults(entries, workflow)] if not said else []
         said += [("fold", sentence) for sentence in _fold_faults(entries, workflow)]
         directory = self._engine.directory
         if directory is not None and self._engine.mode != "documents only":
@@ -151,7 +153,8 @@ class _Verification:
     async def _store_wide_chain(self) -> list[Problem]:
         entries = await self._chain("")
         self._entries += len(entries)
-        return [Problem(kind="chain", workflow_id="", sentence=said) for said in _chain_faults(entries)]
+        head = await self._engine.store.chain_head("")
+        return [Problem(kind="chain", workflow_id="", sentence=said) for said in _chain_faults(entries, head)]
 
     async def _document_faults(self, directory: Path, workflow: Workflow) -> AsyncIterator[str]:
         """Yield in what the document differs from what the ledger says it should be."""
@@ -182,13 +185,18 @@ class _Verification:
             yield f"{name} is not what this store published: {why}."
 
     async def _counters(self) -> list[Problem]:
-        """Return counters that disagree with what they count, in three looks one after the other."""
-        found: list[tuple[str, str]] = []
-        for _ in range(3):
+        """Return counters that disagree with what they count, while nothing was written.
+
+        Where others write all the time nothing can be said, and nothing is.
+        """
+        for _ in range(_LOOKS_AT_COUNTERS):
+            version = await self._engine.store.version()
             found = [*await self._event_faults(), *await self._flow_faults()]
             if not found:
-                break
-        return [Problem(kind=kind, workflow_id="", sentence=said) for kind, said in found]
+                return []
+            if await self._engine.store.version() == version:
+                return [Problem(kind=kind, workflow_id="", sentence=said) for kind, said in found]
+        return []
 
     async def _event_faults(self) -> list[tuple[str, str]]:
         store = self._engine.store
@@ -214,18 +222,23 @@ class _Verification:
                 return count
 
     async def _flow_faults(self) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        for name, counted in (await self._engine.store.counters("flows/")).items():
-            workflow_type, state = flow_counter(name)
-            chosen = Query(filter=Filter(types=(workflow_type,), states=(state,)))
-            real = await self._engine.store.count_flows(chosen, _NO_CAP)
-            if real != counted:
-                found.append(("counter", f"{counted} {workflow_type} workflows are counted in {state}, not {real}."))
-        return found
+        real = Counter([(row.workflow_type, row.state) async for row in self._rows()])
+        counters = await self._engine.store.counters("flows/")
+        counted = {flow_counter(name): value for name, value in counters.items()}
+        return [
+            ("counter", f"{counted.get(kind, 0)} {kind[0]} workflows are counted in {kind[1]}, there are {real[kind]}.")
+            for kind in sorted({*real, *counted})
+            if counted.get(kind, 0) != real[kind]
+        ]
 
 
-def _chain_faults(entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield where a chain breaks, the first place only: behind it nothing is proved."""
+def _chain_faults(entries: Sequence[Entry], head: tuple[int, str]) -> Iterator[str]:
+    """Yield where a chain breaks, the first place only: behind it nothing is proved.
+
+    Args:
+        entries: the whole chain, in order.
+        head: number and hash of its newest entry as kept beside it.
+    """
     previous = ""
     for expected, entry in enumerate(entries, 1):
         if entry.n != expected:
@@ -235,10 +248,15 @@ def _chain_faults(entries: Sequence[Entry]) -> Iterator[str]:
             yield f"the chain breaks at entry {entry.n} ({entry.kind.value}): it, or one before it, was altered."
             return
         previous = entry.hash
+    number, end = head
+    if number != len(entries):
+        yield f"the chain ends at entry {len(entries)}, its workflow counts {number}."
+    elif end != previous:
+        yield f"the chain's end at entry {number} is not the one its workflow remembers."
 
 
-def _head_faults(entries: Sequence[Entry], workflow: Workflow) -> Iterator[str]:
-    """Yield in what the newest entry and the workflow disagree: entries may have been cut off at the end."""
+def _revision_faults(entries: Sequence[Entry], workflow: Workflow) -> Iterator[str]:
+    """Yield in what the newest entry and the workflow disagree."""
     if not entries:
         yield f"there are no entries, though the workflow is at revision {workflow.revision}."
     elif entries[-1].revision != workflow.revision:

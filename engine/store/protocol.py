@@ -71,6 +71,13 @@ class WorkflowStore(Protocol):
         """Return entries in order, those numbered above ``after``."""
         ...
 
+    async def chain_head(self, workflow_id: str) -> tuple[int, str]:
+        """Return number and hash of the newest entry as kept beside the chain, so that a cut end shows.
+
+        "" asks for the store-wide chain; (0, "") where there is no such workflow or no entry.
+        """
+        ...
+
     async def last_history(self, workflow_id: str, limit: int) -> tuple[Sequence[Entry], int]:
         """Return the newest ``limit`` history entries in order, and how many older ones the store holds."""
         ...

@@ -131,6 +131,15 @@ def last_history(connection: apsw.Connection, workflow_id: str, limit: int) -> t
     return entries, older
 
 
+def head(connection: apsw.Connection, workflow_id: str) -> tuple[int, str]:
+    """Return number and hash of a chain's newest entry as kept outside the chain."""
+    if workflow_id == STORE_WIDE:
+        kept = dict(sql.rows(connection, "SELECT key, value FROM meta WHERE key IN ('chain_no', 'chain_hash')"))
+        return kept["chain_no"], kept["chain_hash"]
+    found = sql.row(connection, "SELECT entry_no, head_hash FROM workflow WHERE id = ?", workflow_id)
+    return (0, "") if found is None else (found[0], found[1])
+
+
 def committed(connection: apsw.Connection, workflow_id: str, request_id: str) -> Entry | None:
     """Return the entry that a commit of this request wrote, or None."""
     found = sql.row(

@@ -51,6 +51,10 @@ class SqliteWorkflows(Ledger):
         """Return entries in order; see the protocol."""
         return await self._read(lambda found: entries.read(found, workflow_id, after, limit, history_only=history_only))
 
+    async def chain_head(self, workflow_id: str) -> tuple[int, str]:
+        """Return where a chain ends; see the protocol."""
+        return await self._read(lambda found: entries.head(found, workflow_id))
+
     async def last_history(self, workflow_id: str, limit: int) -> tuple[Sequence[Entry], int]:
         """Return the newest history entries; see the protocol."""
         return await self._read(lambda found: entries.last_history(found, workflow_id, limit))
