@@ -20,6 +20,7 @@ from engine.errors import DamagedDocumentError, StoreError
 from engine.store.protocol import Store
 
 _CHUNK: Final = 128
+_AT_ONCE: Final = 2
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
 _SECOND_LOOK_AFTER_S: Final = 0.5
 _SHORTEST_PERIOD_S: Final = 2.0
@@ -151,9 +152,8 @@ class Scanner:
                 await self._load()
                 is_known = _nothing_is_known if is_thorough else self._is_known
                 listing = await self._run_blocking(list_now, self._directory, self._known, is_known)
-                for chunk in _chunks([*listing.changed, *((key, 0) for key in listing.missing)]):
-                    async with self._claim(chunk, is_waiting=False) as names:
-                        await self._settle(await self._look(names), findings)
+                changed = [*listing.changed, *((key, 0) for key in listing.missing)]
+                await self._look_through(_chunks(changed), findings)
                 await self._confirm(findings)
             except (OSError, StoreError) as error:
                 problem = str(error)
@@ -173,6 +173,19 @@ class Scanner:
                 problem=problem,
             )
             return self.report
+
+    async def _look_through(self, chunks: Iterator[list[str]], findings: _Findings) -> None:
+        """Look at one portion while another is being committed."""
+
+        async def take() -> None:
+            for chunk in chunks:
+                async with self._claim(chunk, is_waiting=False) as names:
+                    await self._settle(await self._look(names), findings)
+
+        ended = await asyncio.gather(*(take() for _ in range(_AT_ONCE)), return_exceptions=True)
+        for error in ended:
+            if error is not None:
+                raise error
 
     async def look(self, names: Iterable[str]) -> None:
         """Look at a few names at once, as a hint says; a damaged or missing one is looked at again later.

@@ -30,6 +30,21 @@ async def test_the_document_is_on_disk_when_publishing_returns(place: Place) -> 
     assert [each["to_state"] for each in place.on_disk()["state_history"]] == ["module_execution"]
 
 
+async def test_a_document_never_tells_of_moves_its_revision_has_not_made(place: Place) -> None:
+    await place.create()
+    real = place.store.read_many
+
+    async def read_before_a_move(workflow_ids: Any) -> Any:
+        found = await real(workflow_ids)
+        await place.move("module_execution")
+        return found
+
+    place.store.read_many = read_before_a_move
+    await place.publisher.publish(["wf_direct_1"])
+    place.store.read_many = real
+    assert (place.on_disk()["state"], place.on_disk()["state_history"]) == ("initialized", [])
+
+
 async def test_a_revision_that_is_on_disk_is_not_written_again(place: Place) -> None:
     await place.create()
     await place.publisher.publish(["wf_direct_1"])
