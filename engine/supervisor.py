@@ -210,17 +210,14 @@ class Supervisor:
             await self._store.prune(Retention())
 
     async def _until_next(self) -> float:
-        """Return the seconds to wait: until the next deadline, the check interval at most."""
+        """Return the seconds to wait: until the next deadline, the check interval or the lease's renewal."""
         if not self.role.is_held:
             return self._check_interval_s
+        longest_s = min(self._check_interval_s, LEASE_TTL_S / 3)
         deadline = await self._store.next_deadline()
-        if deadline is None:
-            return self._check_interval_s
-        left_s = (deadline - self._clock.now()).total_seconds()
-        if left_s <= 0:
-            # What is overdue after a sweep could not be timed out; it must not make the loop spin.
-            return self._check_interval_s
-        return max(_SHORTEST_TURN_S, min(self._check_interval_s, left_s))
+        left_s = longest_s if deadline is None else (deadline - self._clock.now()).total_seconds()
+        # What is overdue after a sweep could not be timed out; it must not make the loop spin.
+        return longest_s if left_s <= 0 else max(_SHORTEST_TURN_S, min(longest_s, left_s))
 
     def _moment(self) -> Instant:
         return Instant(self._clock.now(), self._clock.monotonic(), self._clock.boot_id())

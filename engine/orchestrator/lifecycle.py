@@ -112,8 +112,7 @@ class Lifecycle:
     async def _start(self) -> Rooms:
         if self._rooms is not None and self._rooms.running.loop is asyncio.get_running_loop():
             await self._rooms.running.stop()
-        if self._is_outdated:
-            await self._let_go()
+        self._is_outdated = False
         if self._opened is None:
             self._opened = await open_store(
                 self.settings, has_bus=self.settings.event_bus is not None, log_dir=self.log_dir
@@ -133,13 +132,6 @@ class Lifecycle:
         )
         self.is_closed = False
         return self._rooms
-
-    async def _let_go(self) -> None:
-        """Close the store for a new start as another incarnation; one in memory stays, with all that is in it."""
-        self._is_outdated = False
-        if self._opened is not None and self._opened.directory is not None:
-            opened, self._opened = self._opened, None
-            await opened.close()
 
     def _demand_free(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the running loop take the engine over, unless another one is still at it.

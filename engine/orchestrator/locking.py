@@ -13,7 +13,7 @@ from engine.model.actor import Act
 from engine.model.change import Decision, LockPolicy
 from engine.model.entry import NewEntry
 from engine.model.lock import Claim, Liveness, Lock
-from engine.model.names import SYSTEM_OWNER, EntryKind, WorkflowEventType
+from engine.model.names import SYSTEM_OWNER, EntryKind, WorkflowEventType, is_plain_id
 from engine.model.workflow import Workflow
 from engine.orchestrator.commands import Commands, demand_id
 from engine.orchestrator.running import Running
@@ -76,7 +76,7 @@ class Locking:
         """
         running = self._running
         self._commands.demand_writable()
-        claim = running.holding.grant(workflow_id, owner)
+        claim = running.holding.grant(workflow_id, owner) if is_plain_id(workflow_id) else None
         return claim is not None and await self.give_up(claim)
 
     async def give_up(self, claim: Claim) -> bool:

@@ -62,6 +62,7 @@ class Running:
         holding: the locks of this engine's callers.
         refusals: refused attempts on their way into the audit.
         signals: who waits for which workflow.
+        supervisor: the watch over deadlines, locks and engines; None where this engine does not supervise.
         caller: the hand that callers' changes show in the entries.
     """
 
@@ -109,7 +110,7 @@ class Running:
             takes_in_others=settings.kind == SERVICE,
         )
         self.scanning = self._make_scanning()
-        self._supervisor: Supervisor | None = None
+        self.supervisor: Supervisor | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._short_tasks: set[asyncio.Task[Any]] = set()
 
@@ -132,7 +133,8 @@ class Running:
                 await self.publisher.start()
                 await self._catch_up(self.publisher)
             if self.settings.supervises:
-                self._supervise()
+                self.supervisor = self.make_supervisor()
+                self._spawn("supervisor", self.supervisor.run)
         if self.scanning is not None and self.settings.scans:
             self._spawn("scanner", self.scanning.run)
         self.delivery.start()
@@ -158,9 +160,9 @@ class Running:
             await self.scanning.stop()
         if self.publisher is not None:
             await self.publisher.stop()
-        if self._supervisor is not None:
+        if self.supervisor is not None:
             with suppress(StoreError):
-                await self._supervisor.role.resign()
+                await self.supervisor.role.resign()
         self.views.log.write("engine_stopped", f"{self.caller.name} ended")
 
     def instant(self) -> Instant:
@@ -229,8 +231,9 @@ class Running:
             probe=self.life,
         )
 
-    def _supervise(self) -> None:
-        self._supervisor = Supervisor(
+    def make_supervisor(self) -> Supervisor:
+        """Return the loop that watches deadlines, locks and engines; it works while it holds the role."""
+        return Supervisor(
             self.store,
             self.committer,
             self.clock,
@@ -242,7 +245,6 @@ class Running:
             boundary=self.boundary,
             check_interval_s=self.settings.check_interval_s,
         )
-        self._spawn("supervisor", self._supervisor.run)
 
     def _forget_engine(self, incarnation: str) -> None:
         if self.opened.engines is not None:
@@ -274,17 +276,18 @@ class Running:
     async def _heartbeat(self) -> None:
         facts: dict[str, Any] = {
             "engine_version": engine_version(),
+            "has_bus": self.delivery.has_bus,
             "breaker_open_s": self.delivery.breaker_open_s,
             "watcher": "off" if self.scanning is None else self.scanning.watcher_state,
             "scans": self.scanning is not None and self.settings.scans,
-            "supervises": self._supervisor is not None and self._supervisor.role.is_held,
+            "supervises": self.supervisor is not None and self.supervisor.role.is_held,
             "publication_failing": 0 if self.publisher is None else len(self.publisher.failing),
             "log_lines_dropped": self.views.log.dropped,
         }
         if self.scanning is not None and self.scanning.scanned_at is not None:
             facts["scanned_at"] = format_time(self.scanning.scanned_at)
-        if self._supervisor is not None and self._supervisor.jumped_at is not None:
-            facts["clock_jumped_at"] = format_time(self._supervisor.jumped_at)
+        if self.supervisor is not None and self.supervisor.jumped_at is not None:
+            facts["clock_jumped_at"] = format_time(self.supervisor.jumped_at)
         await self.store.heartbeat(facts)
 
     def _is_told(self, event: NewEvent) -> bool:

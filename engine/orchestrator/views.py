@@ -12,7 +12,7 @@ from engine.delivery import EventWindow, RetryWindow
 from engine.errors import RefusedError
 from engine.metrics import Metrics
 from engine.model.entry import Entry
-from engine.model.names import EntryKind
+from engine.model.names import EntryKind, is_plain_id
 from engine.model.view import history_dict, history_dicts
 from engine.model.workflow import Workflow
 from engine.store.outcomes import Committed
@@ -53,7 +53,7 @@ class Views:
 
     def history(self, workflow_id: str) -> list[dict[str, Any]]:
         """Return a copy of the state history, [] where this engine does not know the workflow."""
-        known = self._known.get(workflow_id)
+        known = self._known.get(workflow_id) if is_plain_id(workflow_id) else None
         return [] if known is None else deepcopy(known.history)
 
     def revision(self, workflow_id: str) -> int | None:
