@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,20 @@ async def test_a_document_is_damaged_only_after_two_equal_looks(place: Place) ->
     report = await place.scan()
     assert (report.damaged, report.adopted) == (0, 1)
     assert await kinds(place) == [EntryKind.ADOPTED]
+
+
+async def test_a_document_still_being_written_slowly_is_not_damaged_yet(place: Place) -> None:
+    place.path().write_bytes(text(direct())[:100])
+
+    def go_on_writing(seconds: float) -> None:
+        if seconds == 0.5:
+            place.path().write_bytes(text(direct())[:200])
+
+    hurried(place).on_sleep = go_on_writing
+    assert (await place.scan()).damaged == 0
+    assert await place.store.document("wf_direct_1.json") is None
+    hurried(place).on_sleep = lambda _: None
+    assert (await place.scan()).damaged == 1
 
 
 async def test_a_damaged_document_that_can_be_read_again_is_adopted(place: Place) -> None:
@@ -283,16 +298,20 @@ async def test_a_damaged_document_of_our_own_is_left_and_published_again_once_re
     assert place.mark().revision == (await place.workflow()).revision
 
 
-async def test_bytes_that_a_power_cut_took_are_published_again(place: Place) -> None:
+@pytest.mark.parametrize("lost", [lambda data: b"\0" * len(data), lambda data: data.replace(b'"direct"', b'"dircet"')])
+async def test_bytes_that_changed_though_nobody_wrote_are_published_again(
+    place: Place, lost: Callable[[bytes], bytes]
+) -> None:
     await published(place)
     await place.publisher.record()
     status = place.path().stat()
-    place.path().write_bytes(b"\0" * status.st_size)
+    place.path().write_bytes(lost(place.path().read_bytes()))
     os.utime(place.path(), ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert (await place.scanner.scan()).damaged == 0
-    report = await place.scanner.scan(is_thorough=True)
-    assert report.damaged == 0
+    quick = await place.scan()
+    thorough = await place.scanner.scan(is_thorough=True)
+    assert (quick.damaged, thorough.damaged, thorough.conflicts) == (0, 0, 0)
     assert place.mark().revision == 1
+    assert (await place.workflow()).flag is Flag.NONE
 
 
 async def test_a_writer_that_overwrites_an_operators_act_is_said(place: Place) -> None:
