@@ -369,8 +369,7 @@ def _numbered(before: Workflow, after: Workflow) -> Workflow:
 
 
 def _refresh(change: Change) -> None:
-    """Let a holder go on under its grant after its own act raised the generation."""
-    if change.claim is None or change.before is None or change.lock_policy is not LockPolicy.OBEY:
-        return
-    if change.after.generation > change.before.generation:
-        change.claim.generation = change.after.generation
+    """Let a holder go on under its grant after its own act raised the generation, as the store does."""
+    claim, before = change.claim, change.before
+    if claim is not None and before is not None and claim.generation == before.generation:
+        claim.generation = change.after.generation

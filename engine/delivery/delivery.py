@@ -264,10 +264,7 @@ class Delivery:
         """Make one attempt; return whether the next event may follow."""
         if self._is_stopped or not gate.admit():
             return False
-        was_failing = gate.is_failing
         failure = await gate.attempt(work.body)
-        if was_failing and failure is None:
-            self.wake()
         self._memory.tried(work.id)
         if failure is None:
             self._recorder.note(Attempt(id=work.id, verdict=Verdict.DELIVERED, at=self._clock.now()))
@@ -345,7 +342,7 @@ class Delivery:
         """Claim and set going what is due; return the seconds until it is worth looking again."""
         if gate.is_open:
             return gate.opens_for_s or POLL_S
-        room = (1 if gate.is_failing else IN_DELIVERY) - len(self._tasks)
+        room = (1 if gate.is_probing else IN_DELIVERY) - len(self._tasks)
         if room <= 0:
             return POLL_S  # a delivery that ends wakes the loop
         await self._recorder.flush()

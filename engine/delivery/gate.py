@@ -36,9 +36,9 @@ class Gate:
         return self._breaker.is_open(self._clock.monotonic())
 
     @property
-    def is_failing(self) -> bool:
-        """Whether the last attempts failed: one at a time finds out whether the bus came back."""
-        return self._breaker.failures > 0
+    def is_probing(self) -> bool:
+        """Whether the breaker was open: the next attempt alone finds out whether the bus came back."""
+        return self._breaker.opened_s is not None
 
     @property
     def opens_for_s(self) -> float:

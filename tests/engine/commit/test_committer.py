@@ -396,7 +396,7 @@ async def test_an_operators_rollback_refreshes_nobodys_grant(shop: Shop) -> None
     with pytest.raises(LockHeldError):
         raise_for(await shop.roll_back(), "wf_1")
     assert isinstance(await shop.roll_back(lock_policy=LockPolicy.PASS), Committed)
-    assert claim.generation == 1
+    assert claim.generation == 1, "it was given by nobody"
     outcome = await shop.move("module_execution", claim=claim)
     assert isinstance(outcome, Fenced)
 

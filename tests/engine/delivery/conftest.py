@@ -50,7 +50,7 @@ async def engine_of() -> AsyncIterator[MakeEngine]:
         )
         delivery.start()
         committer = Committer(store, clock=clock, delivery=delivery)
-        made.append(Engine(store, clock, delivery, committer, told, dead, errors))
+        made.append(Engine(store, me, clock, delivery, committer, told, dead, errors))
         return made[-1]
 
     yield make

@@ -9,11 +9,15 @@ from engine.commit import Committer
 from engine.delivery import Delivery
 from engine.errors import WorkflowErrorType
 from engine.model.actor import Act, Actor
-from engine.model.names import EventStatus
+from engine.model.change import Decision
+from engine.model.entry import NewEntry
+from engine.model.lock import Incarnation, Instant
+from engine.model.names import EntryKind, EventStatus
 from engine.rules.creation import create
 from engine.rules.lines import DIRECT
 from engine.rules.transitions import cancel, transition
-from engine.store.outcomes import Outcome
+from engine.store.outcomes import Granted, Outcome
+from engine.store.requests import LockRelease, LockRequest
 from engine.stores.sqlite import SqliteStore
 
 ACTOR = Actor(name="svc:1")
@@ -44,6 +48,7 @@ class Engine:
     """A store, a bus, and what lies between; ``seen`` is what the bus took."""
 
     store: SqliteStore
+    me: Incarnation
     clock: ManualClock
     delivery: Delivery
     committer: Committer
@@ -78,6 +83,24 @@ class Engine:
             lambda workflow, at: cancel(workflow, DIRECT, reason="enough", at=at, actor=ACTOR),
             act=Act(actor=ACTOR),
             payload="cancel",
+        )
+
+    async def note(self, workflow_id: str = "wf_1") -> Outcome:
+        return await self.committer.run(
+            workflow_id,
+            lambda workflow, at: Decision(after=workflow, entry=NewEntry(kind=EntryKind.NOTE, at=at, actor=ACTOR)),
+            act=Act(actor=ACTOR),
+            payload="note",
+        )
+
+    async def lock(self, workflow_id: str = "wf_1") -> None:
+        """Take and give back a lock, whose entries no committer sees."""
+        now, act = Instant(self.clock.now(), self.clock.monotonic(), self.clock.boot_id()), Act(actor=ACTOR)
+        request = LockRequest(workflow_id=workflow_id, owner="w", me=self.me, ttl_s=60.0, now=now, act=act)
+        granted = await self.store.grant(request)
+        assert isinstance(granted, Granted)
+        assert await self.store.release(
+            LockRelease(workflow_id=workflow_id, fence=granted.lock.fence, now=now, act=act)
         )
 
     async def status(self) -> dict[str, int]:

@@ -159,7 +159,8 @@ async def test_a_sync_bus_that_makes_tasks_is_called_on_the_loop() -> None:
     assert done == ["wf_1:1:0"] * 2
 
 
-async def test_a_slow_sync_bus_does_not_stop_the_loop_and_gets_one_event_at_a_time() -> None:
+@pytest.mark.parametrize("run_blocking", [None, asyncio.to_thread])
+async def test_a_slow_sync_bus_does_not_stop_the_loop_and_gets_one_event_at_a_time(run_blocking: Any) -> None:
     gate, order, at_once, most = threading.Event(), [], 0, 0
 
     class _Slow:
@@ -171,7 +172,7 @@ async def test_a_slow_sync_bus_does_not_stop_the_loop_and_gets_one_event_at_a_ti
             order.append(event.event_id)
             at_once -= 1
 
-    bus = Bus(_Slow())
+    bus = Bus(_Slow(), run_blocking=run_blocking)
     calls = [asyncio.ensure_future(bus.publish({**BODY, "event_id": str(n)})) for n in range(5)]
     await asyncio.wait(calls, timeout=0.01)
     assert not any(call.done() for call in calls)

@@ -106,6 +106,114 @@ async def test_a_success_is_recorded_a_little_later_together_with_others(engine_
     assert (counters.get("events/pending", 0), counters["events/delivered"]) == (0, 2)
 
 
+async def test_a_run_of_changes_asks_the_outbox_nothing_and_is_recorded_at_once(engine_of: MakeEngine) -> None:
+    engine = await engine_of(ListBus())
+    recorded, asked = [], []
+    record, ask = engine.store.record_attempts, engine.store.has_earlier_pending
+
+    async def counting_record(attempts: Any) -> None:
+        recorded.append(len(attempts))
+        await record(attempts)
+
+    async def counting_ask(event_id: Any) -> bool:
+        asked.append(event_id)
+        return await ask(event_id)
+
+    engine.store.record_attempts = counting_record  # type: ignore[method-assign]
+    engine.store.has_earlier_pending = counting_ask  # type: ignore[method-assign]
+    await engine.create()
+    for state in RUN:
+        await engine.move(state)
+    await engine.clock.advance(0.02)
+    await idle()
+    assert (recorded, asked) == ([5], [])
+
+
+async def test_an_entry_without_events_leaves_nothing_to_ask(engine_of: MakeEngine) -> None:
+    bus = ListBus()
+    engine = await engine_of(bus)
+
+    async def must_not_ask(event_id: Any) -> bool:
+        raise AssertionError(event_id)
+
+    engine.store.has_earlier_pending = must_not_ask  # type: ignore[method-assign]
+    await engine.create()
+    await engine.note()
+    await engine.move("module_execution")
+    assert bus.types == ["started", "state_changed"]
+
+
+async def test_after_a_lock_was_granted_the_next_event_still_goes_with_its_call(engine_of: MakeEngine) -> None:
+    bus = ListBus()
+    engine = await engine_of(bus)
+    await engine.create()
+    await engine.lock()
+    await engine.move("module_execution")
+    assert bus.types == ["started", "state_changed"], "what was delivered and not yet recorded is no obstacle"
+
+
+async def test_an_event_claimed_before_its_commit_came_back_is_delivered_once(engine_of: MakeEngine) -> None:
+    bus = ListBus()
+    engine = await engine_of(bus)
+    await engine.create()
+    commit = engine.store.commit
+
+    async def overtaken(change: Any) -> Any:
+        committed = await commit(change)
+        await engine.delivery.flush()
+        engine.delivery.wake()
+        await until(lambda: len(bus.events) == 2)
+        return committed
+
+    engine.store.commit = overtaken  # type: ignore[method-assign]
+    await engine.move("module_execution")
+    await engine.clock.advance(5)
+    await idle()
+    assert bus.types == ["started", "state_changed"]
+
+
+async def test_an_event_delivered_while_a_claim_of_it_is_under_way_is_not_delivered_again(
+    engine_of: MakeEngine,
+) -> None:
+    release = {"wf_1:1:1": asyncio.Event(), "wf_1:2:1": asyncio.Event()}
+    claimed, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(ListBus):
+        async def publish(self, event: Any) -> None:
+            self.tries.append(event.event_id)
+            await release[event.event_id].wait()
+            self.events.append(event)
+
+    bus = Slow()
+    engine = await engine_of(bus)
+    claim = engine.store.claim
+
+    async def slow_claim(now: Any, limit: int) -> Any:
+        found = await claim(now, limit)
+        if found:
+            claimed.set()
+            await answer.wait()
+        return found
+
+    engine.store.claim = slow_claim  # type: ignore[method-assign]
+    creating = asyncio.ensure_future(engine.create())
+    await until(lambda: bus.tries)
+    await engine.move("module_execution")
+    release["wf_1:1:1"].set()
+    await creating
+    await until(lambda: len(bus.tries) == 2)
+    await engine.delivery.flush()
+    engine.delivery.wake()
+    await asyncio.wait_for(claimed.wait(), 5)
+    release["wf_1:2:1"].set()
+    await until(lambda: len(bus.events) == 2)
+    answer.set()
+    await engine.clock.advance(5)
+    await idle()
+    assert bus.tries == ["wf_1:1:1", "wf_1:2:1"]
+    assert await engine.status() == {"delivered": 2}
+
+
 async def test_without_a_bus_events_are_recorded_and_only_shown(engine_of: MakeEngine) -> None:
     engine = await engine_of(None)
     await engine.create()

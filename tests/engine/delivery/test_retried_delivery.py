@@ -91,6 +91,15 @@ async def test_without_retries_an_event_is_dead_at_once_and_the_call_delivers_th
     assert await engine.status() == {"dead": 2, "delivered": 3}
 
 
+async def test_a_dead_letter_lets_the_next_event_of_its_own_change_go_in_the_same_call(engine_of: MakeEngine) -> None:
+    bus = ListBus()
+    engine = await engine_of(bus, max_retries=0)
+    await engine.create()
+    bus.fails = [RuntimeError("poison")]
+    await engine.cancel()
+    assert bus.types == ["started", "cancelled"]
+
+
 async def test_an_attempt_that_takes_ten_seconds_has_failed(engine_of: MakeEngine) -> None:
     cancelled = []
 
@@ -133,8 +142,16 @@ async def test_five_failures_leave_the_bus_alone_for_thirty_seconds_and_count_no
     page = await engine.store.page_events(["pending"], Query())
     assert sorted(row.attempts for row in page.rows) == [0, 0, 0, 1, 1, 1, 1, 1]
     bus.is_down = False
+    limits, claim = [], engine.store.claim
+
+    async def noting(now: Any, limit: int) -> Any:
+        limits.append(limit)
+        return await claim(now, limit)
+
+    engine.store.claim = noting  # type: ignore[method-assign]
     await _pass(engine, 1, step_s=0.5)
     await until(lambda: len(bus.events) == 8)
+    assert limits[0] == 1, "one event finds out whether the bus came back"
     assert await engine.status() == {"delivered": 8}
     assert engine.delivery.breaker_open_s == 0.0
 
@@ -147,6 +164,27 @@ async def test_a_failed_probe_keeps_the_breaker_open(engine_of: MakeEngine) -> N
         await engine.create(f"wf_{n}")
     await _pass(engine, 45, step_s=0.5)
     assert len(bus.tries) == 6
+
+
+async def test_a_probe_broken_off_by_a_stop_lets_the_next_start_probe_again(engine_of: MakeEngine) -> None:
+    class Hangs(ListBus):
+        async def publish(self, event: Any) -> None:
+            if len(self.tries) == 5:
+                self.tries.append(event.event_id)
+                await asyncio.Event().wait()
+            await super().publish(event)
+
+    bus = Hangs()
+    bus.is_down = True
+    engine = await engine_of(bus, stop_grace_s=0.01)
+    for n in range(5):
+        await engine.create(f"wf_{n}")
+    await _pass(engine, 31, step_s=1)
+    assert len(bus.tries) == 6
+    await engine.delivery.stop()
+    bus.is_down = False
+    engine.delivery.start()
+    await until(lambda: len(bus.events) == 5)
 
 
 async def test_one_event_more_than_the_retry_queue_holds_is_dead_and_the_older_ones_stay(engine_of: MakeEngine) -> None:
@@ -278,7 +316,7 @@ async def _drive(engines: list[Engine], chance: random.Random, left: dict[str, l
 async def test_every_accepted_event_is_delivered_pending_dead_recorded_or_purged(
     engine_of: MakeEngine, tmp_path: Path, seed: int
 ) -> None:
-    chance, clock = random.Random(seed), ManualClock()  # noqa: S311  a seed, not a secret
+    chance, clock = random.Random(seed), ManualClock()
     buses = [Flaky(chance), Flaky(chance)]
     engines = [await engine_of(bus, clock=clock, place=tmp_path, max_retries=1) for bus in (*buses, None)]
     left = {f"wf_{n}": list(RUN) for n in range(12)}
