@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ from engine.operations.plan import Applied, Plan, PlanRequest, Verb
 from engine.operations.verbs import AT_MOST
 from engine.store.query import Filter, Query
 
+_LINE_AT_MOST: Final = 4_096
 _SHOWN: Final = 20
 """Items of a plan that people are shown; JSON holds all."""
 _RESULT_AT_MOST: Final = 16 * 1024 * 1024
@@ -43,8 +46,8 @@ async def operate(session: Session, asked: Namespace, request: PlanRequest) -> E
         return exit_of_plan(plan)
     if not sys.stdin.isatty():
         raise RefusedError("Nobody is at a terminal to confirm this. Nothing was changed; add --yes to apply it.")
-    reason = _ask_reason(plan, asked.reason)
-    if not _ask_token(plan):
+    reason = await _ask_reason(plan, asked.reason)
+    if not await _ask_token(plan):
         session.printer.say("Left unchanged.")
         return Exit.REFUSED
     return await _apply(session, plan, reason, asked.request_id)
@@ -158,7 +161,7 @@ def _file(name: str, path: Path) -> bytes:
     return body
 
 
-def _ask_reason(plan: Plan, given: str | None) -> str | None:
+async def _ask_reason(plan: Plan, given: str | None) -> str | None:
     """Return the reason: as given, else asked for where the plan needs one.
 
     Raises:
@@ -166,21 +169,35 @@ def _ask_reason(plan: Plan, given: str | None) -> str | None:
     """
     reason = given
     if reason is None and plan.is_reason_required:
-        reason = _ask(f"reason (at least {plan.reason_at_least} characters) > ")
+        reason = await _ask(f"reason (at least {plan.reason_at_least} characters) > ")
     if plan.is_reason_required and len((reason or "").strip()) < plan.reason_at_least:
         raise ReasonRequiredError(plan.title, plan.reason_at_least)
     return reason
 
 
-def _ask_token(plan: Plan) -> bool:
-    return _ask(f"type {plan.token} and enter to apply > ").strip() == plan.token
+async def _ask_token(plan: Plan) -> bool:
+    return (await _ask(f"type {plan.token} and enter to apply > ")).strip() == plan.token
 
 
-def _ask(prompt: str) -> str:
-    """Ask on stderr, so that stdout stays what it is for; the end of input answers nothing."""
+async def _ask(prompt: str) -> str:
+    """Ask on stderr, so that stdout stays what it is for; the end of input answers nothing.
+
+    The loop goes on meanwhile: the engine's heartbeat is due, and Ctrl-C must end the question.
+    """
     sys.stderr.write(prompt)
     sys.stderr.flush()
-    return sys.stdin.readline().rstrip("\n")
+    try:
+        terminal = sys.stdin.fileno()
+    except OSError:  # an input without a descriptor has its text ready
+        return sys.stdin.readline()
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(terminal, answered.set_result, None)
+    try:
+        await answered
+    finally:
+        loop.remove_reader(terminal)
+    return os.read(terminal, _LINE_AT_MOST).decode(errors="replace")
 
 
 def _print_plan(printer: Printer, plan: Plan) -> None:

@@ -145,5 +145,5 @@ def test_the_registry_loads_neither_engine_nor_screen() -> None:
         "import sys, console.actions\n"
         "print([name for name in ('engine', 'textual', 'pydantic', 'rich') if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
