@@ -35,6 +35,9 @@ _FLOW: Final = (
 _DAMAGED: Final = "problem <> '' AND workflow_id = ''"
 _DOCUMENT: Final = f"SELECT name, problem, looked_at FROM document WHERE {_DAMAGED} AND "
 
+_NONE: Final = Condition("name < ''")
+"""No document: a constant would leave SQLite without a use for the index it is told to take."""
+
 _OPEN: Final = "phase = 'open'"
 _TIMED: Final = "phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL"
 _UNTIMED: Final = "phase = 'open' AND (deadline_at IS NULL OR paused_at IS NOT NULL)"
@@ -46,7 +49,7 @@ _BY_WAIT: Final = ("workflow_untimed", ("entered_at", "row_id"))
 _BY_PHASE: Final = ("workflow_phase", ("entered_at", "row_id"))
 
 
-def page_of_flows(connection: apsw.Connection, query: Query, now_micros: int) -> Page[FlowRow]:
+def page_of_flows(connection: apsw.Connection, query: Query, now_micros: int, searched_at_most: int) -> Page[FlowRow]:
     """Return one page; see the protocol."""
     judged_at = parse_cursor(query.after).judged_at if query.after is not None else _judged_at(query, now_micros)
     walked = walk(
@@ -56,6 +59,7 @@ def page_of_flows(connection: apsw.Connection, query: Query, now_micros: int) ->
         is_reversed=query.is_reversed,
         limit=query.limit,
         judged_at=judged_at,
+        searched_at_most=searched_at_most,
     )
     names = [key[0] for number, key in walked.hits if number == 0]
     row_ids = [key[-1] for number, key in walked.hits if number > 0]
@@ -89,7 +93,7 @@ def _spans(connection: apsw.Connection, query: Query, at: int, judged_at: int) -
     """Return the ranges of the list; the first is the damaged documents' even where they are left out."""
     chosen = query.filter
     documents = document_conditions(chosen)
-    first = _damaged(documents if documents is not None else (Condition("0"),))
+    first = _damaged(documents if documents is not None else (_NONE,))
     where = flow_conditions(chosen, at)
     search = text_conditions(chosen, "search_text")
     driver = flow_driver(chosen, at)

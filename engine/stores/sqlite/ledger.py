@@ -22,6 +22,7 @@ from engine.store.requests import StoreFacts
 from engine.stores.sqlite import connection as connections
 from engine.stores.sqlite import files, sql
 from engine.stores.sqlite.faults import store_error
+from engine.stores.sqlite.spans import SEARCHED_AT_MOST
 from engine.stores.sqlite.transaction import Transaction
 from engine.stores.sqlite.waiting import Listeners
 from engine.stores.sqlite.worker import Call, Execute, InlineWorker, RunBlocking, ThreadWorker, Worker
@@ -38,12 +39,21 @@ class Ledger:
         path: the ledger's file, None for one in memory.
         clock: judges leases, and waits for the feed.
         run_blocking: does blocking calls in place of the store's own threads.
+        searched_at_most: rows that one page of a text search over workflows looks at.
     """
 
-    def __init__(self, path: Path | None, *, clock: Clock, run_blocking: RunBlocking | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        clock: Clock,
+        run_blocking: RunBlocking | None = None,
+        searched_at_most: int = SEARCHED_AT_MOST,
+    ) -> None:
         self._path = path
         self._clock = clock
         self._run_blocking = run_blocking
+        self._searched_at_most = searched_at_most
         self._place = "memory" if path is None else str(path)
         self._facts: StoreFacts | None = None
         self._registered: Incarnation | None = None

@@ -112,7 +112,7 @@ class _Walk:
     connection: apsw.Connection
     is_reversed: bool
     wanted: int
-    budget: int = SEARCHED_AT_MOST
+    budget: int
     hits: list[tuple[int, Key]] = field(default_factory=list)
     stopped_at: tuple[int, Key] | None = None
     """The last row that a bounded search looked at before it gave up."""
@@ -161,6 +161,7 @@ def walk(  # noqa: PLR0913  the parts of one question
     is_reversed: bool,
     limit: int,
     judged_at: int,
+    searched_at_most: int = SEARCHED_AT_MOST,
 ) -> Walked:
     """Return the keys of one page.
 
@@ -172,13 +173,16 @@ def walk(  # noqa: PLR0913  the parts of one question
     begin = parse_cursor(after) if after is not None else None
     if begin is not None and not 0 <= begin.span < len(spans):
         raise InvalidValueError("after", "this is no cursor of this list")
-    going = _Walk(connection, is_reversed, limit)
+    going = _Walk(connection, is_reversed, limit, searched_at_most)
     for number in _numbers(len(spans), begin, is_reversed=is_reversed):
         span = spans[number]
         going.take(number, span, _edge(span, number, begin, is_reversed=is_reversed))
         if going.is_over:
             break
-    return _finished(going, spans, after, judged_at)
+    finished = _finished(going, after, judged_at)
+    if any(span.search for span in spans):
+        finished.searched = searched_at_most - going.budget
+    return finished
 
 
 def _numbers(count: int, begin: Cursor | None, *, is_reversed: bool) -> range:
@@ -194,7 +198,7 @@ def _edge(span: Span, number: int, begin: Cursor | None, *, is_reversed: bool) -
     return (span.beyond(begin.key, is_reversed=is_reversed, is_inclusive=begin.is_behind == is_reversed),)
 
 
-def _finished(going: _Walk, spans: Sequence[Span], after: str | None, judged_at: int) -> Walked:
+def _finished(going: _Walk, after: str | None, judged_at: int) -> Walked:
     hits = going.hits[: going.wanted]
     ahead = None
     if len(going.hits) > going.wanted:
@@ -204,10 +208,9 @@ def _finished(going: _Walk, spans: Sequence[Span], after: str | None, judged_at:
     behind = None
     if after is not None:
         behind = _gap(hits[0], judged_at, is_behind=going.is_reversed) if hits else after
-    searched = SEARCHED_AT_MOST - going.budget if any(span.search for span in spans) else None
     if going.is_reversed:
-        return Walked(hits[::-1], next=behind, start=ahead, searched=searched)
-    return Walked(hits, next=ahead, start=behind, searched=searched)
+        return Walked(hits[::-1], next=behind, start=ahead)
+    return Walked(hits, next=ahead, start=behind)
 
 
 def _gap(hit: tuple[int, Key], judged_at: int, *, is_behind: bool) -> str:

@@ -22,6 +22,7 @@ from engine.stores.sqlite.events import SqliteEvents
 from engine.stores.sqlite.faults import store_error
 from engine.stores.sqlite.feed import SqliteFeed
 from engine.stores.sqlite.locks import SqliteLocks
+from engine.stores.sqlite.spans import SEARCHED_AT_MOST
 from engine.stores.sqlite.transaction import Transaction
 from engine.stores.sqlite.worker import RunBlocking
 from engine.stores.sqlite.workflows import SqliteWorkflows
@@ -36,11 +37,19 @@ class SqliteStore(SqliteWorkflows, SqliteEvents, SqliteLocks, SqliteEngines, Sql
         path: the ledger's file, in a directory of its own; None or ``:memory:`` for one in memory.
         clock: judges leases, and waits for the feed.
         run_blocking: does blocking calls in place of the store's own threads, one at a time.
+        searched_at_most: rows that one page of a text search over workflows looks at.
     """
 
-    def __init__(self, path: Path | str | None, *, clock: Clock, run_blocking: RunBlocking | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str | None,
+        *,
+        clock: Clock,
+        run_blocking: RunBlocking | None = None,
+        searched_at_most: int = SEARCHED_AT_MOST,
+    ) -> None:
         place = None if path is None or str(path) == ":memory:" else Path(path)
-        super().__init__(place, clock=clock, run_blocking=run_blocking)
+        super().__init__(place, clock=clock, run_blocking=run_blocking, searched_at_most=searched_at_most)
 
     async def open(self, me: Incarnation, *, is_read_only: bool = False) -> StoreFacts:
         """Open or create the ledger; see the protocol.

@@ -66,7 +66,7 @@ class SqliteWorkflows(Ledger):
     async def page_flows(self, query: Query) -> Page[FlowRow]:
         """Return one page of workflows; see the protocol. Damaged documents lead in every order."""
         now = to_micros(self._clock.now())
-        return await self._scan(lambda found: page_of_flows(found, query, now))
+        return await self._scan(lambda found: page_of_flows(found, query, now, self._searched_at_most))
 
     async def count_flows(self, query: Query, cap: int = 10_000) -> int:
         """Return how many rows the filter selects; see the protocol."""
