@@ -56,10 +56,16 @@ class ListPane(Pane, Generic[ValueT]):
     columns: ClassVar[Sequence[Column]] = ()
     lead_width: ClassVar[int] = 1
     has_marks: ClassVar[bool] = False
+    has_resting_cursor: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows = RowList(self.columns, lead_width=self.lead_width, has_marks=self.has_marks)
+        self.rows = RowList(
+            self.columns,
+            lead_width=self.lead_width,
+            has_marks=self.has_marks,
+            has_resting_cursor=self.has_resting_cursor,
+        )
         self._shown: LazyRows[ValueT] | None = None
 
     def compose(self) -> ComposeResult:

@@ -36,6 +36,7 @@ class RowList(LineView, can_focus=True):
         columns: may be set later by :meth:`set_columns`.
         lead_width: glyphs every row carries before its first column (``Row.lead``).
         has_marks: whether a column is kept for the sign of marked rows.
+        has_resting_cursor: whether the cursor's row is told from others while the list has no focus.
     """
 
     DEFAULT_CSS = "RowList { height: 1fr; width: 1fr; }"
@@ -95,6 +96,7 @@ class RowList(LineView, can_focus=True):
         *,
         lead_width: int = 1,
         has_marks: bool = True,
+        has_resting_cursor: bool = True,
         id: str | None = None,  # noqa: A002  Textual's name
         classes: str | None = None,
     ) -> None:
@@ -104,6 +106,7 @@ class RowList(LineView, can_focus=True):
         self._widths_for = -1
         self._lead_width = lead_width
         self._has_marks = has_marks
+        self._has_resting_cursor = has_resting_cursor
         self._rows: Sequence[Row] = ()
         self._first = 0
         self._total: int | None = None
@@ -318,7 +321,7 @@ class RowList(LineView, can_focus=True):
 
     def _row_line(self, index: int, y: int) -> Line:
         row = self._rows[index]
-        is_cursor = index == self._cursor
+        is_cursor = index == self._cursor and (self.has_focus or self._has_resting_cursor)
         ground: GroundName = ("cursor" if self.has_focus else "cursor_idle") if is_cursor else "ground"
         table = glyphs()
         spans = [self.span(table.cursor if is_cursor else _BLANK, "cursor" if self.has_focus else "dim", ground)]
@@ -332,6 +335,10 @@ class RowList(LineView, can_focus=True):
             if cells:
                 text = join(_GAP, (fit(_form(cell, cells), cells, column.align), EMPTY))
                 spans.append(self.span(text, _shade(cell.style, row, is_cursor=is_cursor), ground))
+        if spans and sum(width(SafeText(span.text)) for span in spans) >= self.size.width:
+            # The gap after the last column is where the mark of the position stands.
+            last = spans.pop()
+            spans.append(Segment(last.text[:-GAP], last.style))
         line = padded(spans, max(0, self.size.width - 1), self.span(_BLANK, "text", ground))
         return (*line, self._position_span(y, ground)) if self.size.width else line
 

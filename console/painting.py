@@ -1,0 +1,291 @@
+"""Painting: from what the deck holds to what the widgets show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from console.actions import PLANS, OperatorAction, action
+from console.cells import Cell
+from console.glyphs import glyphs
+from console.link import LinkState
+from console.paging import Stretch
+from console.reading import Turn
+from console.text import safe
+from console.view.flows import FlowFacts
+from console.view.frame import SORT_WORDS, Status, Tab, footer_line, status_line, tabs_line
+from console.view.header import Freshness, banner_line, header_line
+from console.view.lines import CellLine, cell
+from console.view.strip import state_line, why_lines
+from console.view.timeline import timeline_lines
+from console.view.verdict import verdict_line, worst
+from console.view.why import why_panel
+from console.view.words import count_text
+
+if TYPE_CHECKING:
+    from console.screen import DeckScreen
+
+_FOOTER: Final = ("move.open", "find.filter", "mark.toggle", "look.why")
+_FOOTER_END: Final = ("screen.help",)
+_KEPT_NARROW: Final = ("enter", "/", "x", "R", "U", "F", "?")
+_READER_FOOTER: Final = ("move.back", "move.down", "move.page_down", "look.copy")
+
+
+class Painting:
+    """Paints the parts of one screen."""
+
+    def __init__(self, screen: DeckScreen) -> None:
+        self._screen = screen
+
+    # The frame
+
+    def frame(self) -> None:
+        """Paint everything around the panes, the strip, and open texts."""
+        screen = self._screen
+        has_banner = bool(banner_line(self.freshness(), 80))
+        if screen.banner.display != has_banner:
+            screen.banner.display = has_banner
+            screen.arrange_panes()
+        screen.banner.show(lambda cells, _lines: (banner_line(self.freshness(), cells),))
+        self.header()
+        screen.verdict.show(lambda cells, _lines: (self._verdict(cells),))
+        screen.tabs.show(lambda cells, _lines: (tabs_line(self._tabs(), self._active_number(), cells),))
+        self.detail()
+        self.status()
+        self.footer()
+
+    def header(self) -> None:
+        """Paint the header."""
+        screen = self._screen
+
+        def draw(cells: int, _lines: int) -> Sequence[CellLine]:
+            badge: CellLine = (cell(f" {screen.environment} ", "badge_bad"),) if screen.environment else ()
+            used = sum(len(one.text) for one in badge)
+            line = header_line(screen.link.place, self.freshness(), screen.now(), screen.zone, cells - used)
+            return ((*badge, *line),)
+
+        screen.header.show(draw)
+
+    def status(self) -> None:
+        """Paint the line above the footer."""
+        self._screen.status.show(lambda cells, _lines: (status_line(self._status(), cells),))
+
+    def footer(self) -> None:
+        """Paint the keys worth knowing now."""
+        self._screen.footer.show(lambda cells, _lines: (footer_line(self._keys(), _KEPT_NARROW, cells),))
+
+    def freshness(self) -> Freshness:
+        """Return how the link and the data fare."""
+        screen = self._screen
+        read_at = screen.deck.read_at
+        return Freshness(
+            health=screen.deck.health,
+            data_age_s=None if read_at is None else max(0.0, screen.clock.monotonic() - read_at),
+            is_lost=screen.link.state is LinkState.LOST,
+            is_frozen=screen.deck.is_frozen,
+            sentence=screen.link.sentence,
+        )
+
+    def _verdict(self, cells: int) -> CellLine:
+        screen = self._screen
+        health = screen.deck.health
+        if health is None:
+            return (cell(" "), cell(f"{screen.link.sentence}", "dim"))
+        found = screen.deck.findings
+        if not found:
+            return (cell(" "), *verdict_line(found, health, cells - 2))
+        badge = Cell(safe(" VERDICT "), "badge_bad" if worst(found) == "bad" else "badge_warn")
+        return (badge, cell(" "), *verdict_line(found, health, cells - 11))
+
+    def _active_number(self) -> str:
+        return self._screen.panes.by_name[self._screen.active].number
+
+    def _tabs(self) -> Sequence[Tab]:
+        deck = self._screen.deck
+        health = deck.health
+        flows = "" if health is None else count_text(deck.all_flows() or 0)
+        failing = dead = held = dead_locks = 0
+        if health is not None:
+            failing, dead = health.events.get("failing", 0), health.events.get("dead", 0)
+            held, dead_locks = health.locks.get("held", 0), health.locks.get("dead", 0)
+        hour = sum(count.last_hour for count in deck.errors)
+        return (
+            Tab("1", "Flows", "Flow", flows),
+            Tab("2", "Time", "Time"),
+            Tab("3", "Retry", "Rtry", count_text(failing + dead) if health else "", is_bad=dead > 0),
+            Tab("4", "Locks", "Lock", count_text(held) if health else "", is_bad=dead_locks > 0),
+            Tab("5", "Errors", "Err", count_text(hour) if hour else ""),
+            Tab("6", "Log", "Log"),
+            Tab("7", "Audit", "Aud"),
+        )
+
+    def _status(self) -> Status:
+        screen = self._screen
+        deck = screen.deck
+        sentence, style = screen.notice
+        line = deck.filter_line
+        if deck.is_problem_only:
+            line = f"{line} is:problem".strip()
+        return Status(
+            filter_line=line,
+            count=deck.flow_count,
+            is_capped=deck.is_capped,
+            searched=deck.flows.searched if deck.whole_filter.text or deck.whole_filter.pattern else None,
+            total=deck.all_flows() or 0,
+            marked=len(deck.event_marks) if screen.active == "retry" else len(deck.marks),
+            hidden=0 if screen.active == "retry" else deck.hidden,
+            sort=SORT_WORDS.get(deck.sort.value, deck.sort.value),
+            notice=sentence,
+            notice_style=style,
+        )
+
+    def _keys(self) -> Sequence[OperatorAction]:
+        """Return the footer's actions: those that can act on what the cursor is on."""
+        screen = self._screen
+        if screen.reader_name:
+            return tuple(action(one) for one in _READER_FOOTER)
+        context = screen.context()
+        on = [one for one in PLANS if one.refusal(context) is None]
+        return (*(action(one) for one in _FOOTER), *on[:_PLANS_SHOWN], *(action(one) for one in _FOOTER_END))
+
+    # The panes
+
+    def paint(self, names: Sequence[str]) -> None:
+        """Paint what was read."""
+        deck, screen = self._screen.deck, self._screen
+        now = screen.now()
+        panes = screen.panes
+        if "flows" in names or "health" in names:
+            panes.flows.show_count(deck.flow_count, is_capped=deck.is_capped)
+            self._show_flows()
+        if "retry" in names:
+            total = deck.events.total(None)
+            empty = "it has no events" if deck.events_of else "every event was delivered"
+            panes.retry.show(deck.events.rows, now, total=total, first=deck.events.offset, empty=empty)
+        if "locks" in names:
+            held = None if deck.health is None else deck.health.locks.get("held")
+            panes.locks.show(deck.locks.rows, now, total=deck.locks.total(held), first=deck.locks.offset)
+        if "errors" in names:
+            panes.errors.show(deck.errors)
+        if "log" in names:
+            panes.log.show(deck.log, now, screen.zone)
+        if "audit" in names:
+            total = deck.audit.total(None)
+            panes.audit.show(deck.audit.rows, now, screen.zone, total=total, first=deck.audit.offset)
+        self._counts()
+        self.frame()
+
+    def flows(self) -> None:
+        """Paint the flows as soon as they are read, before they are counted."""
+        self._show_flows()
+
+    def _show_flows(self) -> None:
+        deck, screen = self._screen.deck, self._screen
+        if deck.health is None and not deck.flows.rows:
+            empty = screen.link.sentence or "reading"
+        elif deck.has_filter:
+            empty = "nothing matches the filter; / changes it, esc clears it"
+        else:
+            empty = "no workflows are here yet"
+        flows = screen.panes.flows
+        flows.show(deck.flows.rows, self.facts(), total=deck.flow_total, first=deck.flows.offset, empty=empty)
+        flows.rows.set_marks(frozenset(deck.marks))
+
+    def facts(self) -> FlowFacts:
+        """Return what rows need beyond the workflows."""
+        deck = self._screen.deck
+        return FlowFacts(now=self._screen.now(), lives=deck.lives, changed=deck.changed())
+
+    def _counts(self) -> None:
+        health, panes, deck = self._screen.deck.health, self._screen.panes, self._screen.deck
+        if health is None:
+            return
+        events, locks = health.events, health.locks
+        panes.retry.show_counts(
+            events.get("failing", 0), events.get("dead", 0), self._screen.now(), only=deck.events_of
+        )
+        panes.locks.show_counts(locks.get("held", 0), locks.get("dead", 0))
+
+    def can_turn(self, name: str, turn: Turn) -> bool:
+        """Return whether there are rows beyond those of a pane."""
+        deck = self._screen.deck
+        stretches: dict[str, Stretch[object]] = {
+            "flows": deck.flows,  # type: ignore[dict-item]
+            "retry": deck.events,  # type: ignore[dict-item]
+            "locks": deck.locks,  # type: ignore[dict-item]
+            "audit": deck.audit,  # type: ignore[dict-item]
+        }
+        stretch = stretches.get(name)
+        if stretch is None:
+            return False
+        return stretch.has_more if turn is Turn.MORE else stretch.has_earlier
+
+    # One workflow
+
+    def detail(self) -> None:
+        """Paint the strip, the timeline, why, and an open description."""
+        screen = self._screen
+        deck = screen.deck
+        detail = deck.detail
+        screen.strip.show(self._strip)
+        if detail is None:
+            screen.panes.timeline.show_nothing()
+        else:
+            screen.panes.timeline.show(
+                lambda cells, lines: timeline_lines(detail, deck.line, screen.now(), screen.zone, (cells, lines))
+            )
+        screen.why.show(lambda cells, _lines: why_panel(deck.detail, deck.health, screen.now(), cells))
+        if screen.reader_name == "describe":
+            screen.reader.update_text(screen.looking.write_detail())
+
+    def why_height(self, cells: int) -> int:
+        """Return the lines the why panel needs."""
+        deck = self._screen.deck
+        return len(why_panel(deck.detail, deck.health, self._screen.now(), cells))
+
+    def _strip(self, cells: int, _lines: int) -> Sequence[CellLine]:
+        screen = self._screen
+        deck = screen.deck
+        if deck.detail is None:
+            return (self._rule(cells, "", ""),)
+        detail = deck.detail
+        times = deck.seen.times(detail.row)
+        changed = f"changed {times}x since you looked" if times > 1 else "changed since you looked" if times else ""
+        return (
+            self._rule(cells, detail.row.workflow_id, changed),
+            (cell(" "), *state_line(detail, deck.line, screen.now(), cells - 2)),
+            *((cell(" "), *line) for line in why_lines(detail.why, cells - 2)),
+        )
+
+    def _rule(self, cells: int, name: str, note: str) -> CellLine:
+        rule = glyphs().rule
+        head: CellLine = (cell(f"{rule} ", "dim"), cell(name, "strong"), cell(" ")) if name else ()
+        used = sum(len(one.text) for one in head)
+        tail: CellLine = ()
+        if note and used + len(note) + 8 <= cells:
+            tail = (cell(f" {note} ", "accent"), cell(rule, "dim"))
+        fill = max(0, cells - used - sum(len(one.text) for one in tail))
+        return (*head, cell(rule * fill, "dim"), *tail)
+
+    # Time
+
+    def age(self) -> None:
+        """Paint what a second changed: the clock and the ages on the screen."""
+        screen = self._screen
+        self.header()
+        if screen.banner.display != bool(banner_line(self.freshness(), 80)):
+            self.frame()
+        if screen.deck.is_frozen:
+            return
+        now = screen.now()
+        shown = screen.body.places
+        if "flows" in shown:
+            screen.panes.flows.age(self.facts())
+        if "retry" in shown:
+            screen.panes.retry.age(now)
+        if "locks" in shown:
+            screen.panes.locks.age(now)
+        self.detail()
+
+
+_PLANS_SHOWN: Final = 3

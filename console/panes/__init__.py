@@ -1,0 +1,1 @@
+"""The panes: each a view of values; none knows another, none asks the engine."""

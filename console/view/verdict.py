@@ -1,0 +1,154 @@
+"""The verdict: what is wrong now, grouped by what it has in common, the worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Final
+
+from console.cells import Cell, StyleName
+from console.text import SafeText, safe, width
+from console.view.flows import is_overdue
+from console.view.lines import CellLine, cell, cut_line
+from console.view.words import ERROR_WORDS, count_text, plural, short_state, time_text
+from engine.model.lock import Liveness
+from engine.model.names import Flag, Phase
+from engine.observation.views import Health
+from engine.store.query import FlowRow
+
+SAMPLE: Final = 200
+"""Problem rows that are looked at for what they have in common; counts beyond come from the store's counters."""
+
+_BETWEEN: Final = "; "
+_SHARED_FROM: Final = 2
+_NAMED_CAUSES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, in a long and a short form."""
+
+    long: SafeText
+    short: SafeText
+    style: StyleName
+
+
+def findings(
+    health: Health, problems: Sequence[FlowRow], lives: Mapping[str, Liveness], zone: tzinfo | None
+) -> tuple[Finding, ...]:
+    """Return what is wrong, worst first.
+
+    Args:
+        health: the store's counters.
+        problems: the first rows of the problem list, at most :data:`SAMPLE`.
+        lives: what is known of each engine, by incarnation.
+        zone: the zone times are told in.
+    """
+    return (
+        *_overdue(health, problems, lives, zone),
+        *_dead_locks(health),
+        *_failed(health, problems),
+        *_counted(health.events.get("dead", 0), "dead letter", "dead letters", "dead", "bad"),
+        *_counted(health.flows.get("damaged", 0), "damaged document", "damaged documents", "damaged", "bad"),
+        *_counted(
+            health.flows.get("conflict", 0), "document in conflict", "documents in conflict", "in conflict", "warn"
+        ),
+        *_counted(
+            health.events.get("failing", 0), "event not delivered yet", "events not delivered yet", "failing", "warn"
+        ),
+    )
+
+
+def verdict_line(found: Sequence[Finding], health: Health, cells: int) -> CellLine:
+    """Return the findings in one line of ``cells`` cells; those that do not fit are counted."""
+    if not found:
+        total = health.flows.get("open", 0)
+        calm = f"{plural(total, 'workflow')} open, nothing overdue, nothing failed" if total else "nothing is wrong"
+        return cut_line((cell(calm, "dim"),), cells)
+    for shown in range(len(found), 0, -1):
+        rest = f"  (+{len(found) - shown})" if shown < len(found) else ""
+        for longs in range(shown, -1, -1):
+            texts = [one.long if index < longs else one.short for index, one in enumerate(found[:shown])]
+            if sum(width(text) for text in texts) + len(_BETWEEN) * (shown - 1) + len(rest) <= cells:
+                return _listed(texts, rest)
+    return cut_line((cell(found[0].short, found[0].style),), cells)
+
+
+def worst(found: Sequence[Finding]) -> StyleName:
+    """Return the style of the worst finding."""
+    return found[0].style if found else "ok"
+
+
+def _listed(texts: Sequence[SafeText], rest: str) -> CellLine:
+    line: list[Cell] = []
+    for index, text in enumerate(texts):
+        if index:
+            line.append(cell(_BETWEEN, "dim"))
+        line.append(Cell(text, "text" if index else "strong"))
+    return (*line, cell(rest, "dim"))
+
+
+def _overdue(
+    health: Health, problems: Sequence[FlowRow], lives: Mapping[str, Liveness], zone: tzinfo | None
+) -> Iterable[Finding]:
+    late = [row for row in problems if is_overdue(row, health.at)]
+    if not late:
+        yield from _counted(health.overdue, "overdue", "overdue", "overdue", "bad")
+        return
+    state, count = Counter(row.state for row in late).most_common(1)[0]
+    group = [row for row in late if row.state == state]
+    since = min(row.deadline_at for row in group if row.deadline_at is not None)
+    total = max(health.overdue, len(late))
+    others = f", {count_text(total - count)} elsewhere" if total > count else ""
+    where = f"{count_text(count)} overdue in {state} since {time_text(since, zone, has_seconds=False)}"
+    yield Finding(
+        safe(f"{where}{_shared_owner(group, lives)}{others}"),
+        safe(f"{count_text(total)} overdue in {short_state(state)}" if not others else f"{count_text(total)} overdue"),
+        "bad",
+    )
+
+
+def _shared_owner(group: Sequence[FlowRow], lives: Mapping[str, Liveness]) -> str:
+    """Return whose lock the rows of ``group`` share, where most of them share one."""
+    holders = Counter(
+        (row.lock.owner, row.lock.incarnation) for row in group if row.lock is not None and row.lock.owner
+    )
+    if not holders:
+        return ""
+    (owner, incarnation), count = holders.most_common(1)[0]
+    if count < _SHARED_FROM and len(group) > 1:
+        return ""
+    dead = " (dead)" if lives.get(incarnation) is Liveness.DEAD else ""
+    many = "all " if count == len(group) > 1 else f"{count} of {len(group)} " if len(group) > 1 else ""
+    return f", {many}locked by {owner}{dead}"
+
+
+def _failed(health: Health, problems: Sequence[FlowRow]) -> Iterable[Finding]:
+    total = health.flows.get("failed", 0)
+    if not total:
+        return
+    causes = Counter(
+        ERROR_WORDS.get(row.error_type, row.error_type)
+        for row in problems
+        if row.phase is Phase.FAILED and row.error_type is not None and row.flag is Flag.NONE
+    )
+    named = " ".join(f"{count} {word}," for word, count in causes.most_common(_NAMED_CAUSES)).rstrip(",")
+    long = f"{count_text(total)} failed: {named}" if named else f"{count_text(total)} failed"
+    if len(causes) == 1 and causes.total() == total:
+        long = f"{count_text(total)} failed by {next(iter(causes))}"
+    yield Finding(safe(long), safe(f"{count_text(total)} failed"), "bad")
+
+
+def _dead_locks(health: Health) -> Iterable[Finding]:
+    count = health.locks.get("dead", 0)
+    if count:
+        owners = "a dead owner" if count == 1 else "dead owners"
+        yield Finding(safe(f"{plural(count, 'lock')} of {owners}"), safe(plural(count, "dead lock")), "bad")
+
+
+def _counted(count: int, one: str, many: str, short: str, style: StyleName) -> Iterable[Finding]:
+    if count:
+        long = f"{count_text(count)} {one if count == 1 else many}"
+        yield Finding(safe(long), safe(f"{count_text(count)} {short}"), style)
