@@ -211,8 +211,6 @@ class Delivery:
         is_taken = any(self._memory.was_tried(work.id) or (order is not None and order.find(work.id)) for work in works)
         if is_taken:
             return _nothing  # the loop claimed them before their commit came back
-        if committed.event_bodies:
-            self._memory.done_up_to(entry.workflow_id, entry.n - 1)
         if order is None:
             order = self._orders[entry.workflow_id] = Order(entry.workflow_id)
         order.add(works)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.clock import ManualClock
+from engine.clock import ManualClock, SystemClock
 from engine.commit import Committer, payload_hash, raise_for
 from engine.delivery import Delivery
 from engine.errors import (
@@ -287,6 +287,8 @@ async def test_a_cancelled_caller_leaves_nothing_half_done(shop: Shop) -> None:
     shop.committer._publish = publish
     moving = asyncio.ensure_future(shop.move("module_execution"))
     await reached.wait()
+    for _ in range(10):
+        await SystemClock().sleep(0)
     moving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await moving

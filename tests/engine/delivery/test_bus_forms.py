@@ -213,20 +213,21 @@ async def test_a_closed_lane_ends_its_thread_and_serves_again_on_another() -> No
 
 
 def test_a_call_whose_loop_is_gone_ends_in_silence() -> None:
-    lane, release = Lane("lane-under-test"), threading.Event()
-    thread: list[threading.Thread] = []
+    lane, started, release = Lane("lane-under-test"), threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def hang() -> None:
+        threads.append(threading.current_thread())
+        started.set()
+        release.wait(5)
 
     async def give_up() -> None:
-        def hang() -> None:
-            thread.append(threading.current_thread())
-            release.wait(5)
-
         call = asyncio.ensure_future(lane(hang))
-        await asyncio.wait((call,), timeout=0.01)
+        assert await asyncio.to_thread(started.wait, 5)
         call.cancel()
 
     asyncio.run(give_up())
     release.set()
     lane.close()
-    thread[0].join(5)
-    assert not thread[0].is_alive()
+    threads[0].join(5)
+    assert not threads[0].is_alive()
