@@ -43,11 +43,11 @@ def check_readable(ledger: Path) -> None:
 
 def why_not_writable(ledger: Path) -> str:
     """Return why the ledger cannot be written by this process, "" if it can."""
-    for path in (ledger.parent, ledger):
-        if path.exists() and not os.access(path, os.W_OK):
+    directory = ledger.parent
+    written = (directory, ledger) if directory.exists() else (directory.parent,)
+    for path in written:
+        if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             return f"{path} is not writable"
-    if not ledger.parent.exists() and ledger.parent.parent.is_dir() and not os.access(ledger.parent.parent, os.W_OK):
-        return f"{ledger.parent.parent} is not writable"
     return ""
 
 

@@ -95,7 +95,8 @@ class Ledger:
         """Finish what is queued and close every connection."""
         self._is_closed = True
         self._listeners.close()
-        for worker, opened in self._closing:
+        # The writer last: only it can put the log back into the ledger.
+        for worker, opened in reversed(self._closing):
             await worker.stop(opened.close)
         self._closing.clear()
 
