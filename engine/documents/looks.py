@@ -89,7 +89,7 @@ def is_document_name(name: str) -> bool:
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 
-def list_now(directory: Path, known: Mapping[str, Signature], is_known: IsKnown) -> Listing:
+def list_now(directory: Path, known: Mapping[str, int], is_known: IsKnown) -> Listing:
     """Compare every document's status with what is known; for worker threads.
 
     Raises:
@@ -174,7 +174,7 @@ def _look(dir_fd: int, name: str, store_id: str) -> Look:
     return look_at(name, data, signature, store_id)
 
 
-def _missing(dir_fd: int, known: Mapping[str, Signature]) -> list[str]:
+def _missing(dir_fd: int, known: Mapping[str, int]) -> list[str]:
     with os.scandir(dir_fd) as entries:
         present = {printable(entry.name) for entry in entries}
     return [key for key in list(known) if key not in present]

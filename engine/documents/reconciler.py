@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -29,6 +29,7 @@ from engine.store.protocol import Store
 from engine.store.query import DocumentRow
 
 _ATTEMPTS: Final = 3
+_BEGUN_AT_ONCE: Final = 16
 _ENTRIES_AT_ONCE: Final = 1_000
 _OF_A_DOCUMENT: Final = (EntryKind.ADOPTED, EntryKind.EXTERNAL)
 _WRITER: Final = Actor(name="another program", kind=ActorKind.FOREIGN)
@@ -83,13 +84,27 @@ class Reconciler:
         """
         ids = [look.workflow_id for look in looks if look.workflow_id]
         workflows = {each.workflow_id: each for each in await self._store.read_many(ids)} if ids else {}
-        settled = await asyncio.gather(
-            *(self._settle(look, workflows.get(look.workflow_id), is_second=is_second) for look in looks)
-        )
+        settled = await self._settle_all(looks, workflows, is_second=is_second)
         rows = [each.row for each in settled if each.row is not None]
         if rows:
             await self._store.record_documents(rows)
         return [each.verdict for each in settled]
+
+    async def _settle_all(
+        self, looks: Sequence[Look], workflows: Mapping[str, Workflow], *, is_second: bool
+    ) -> list[Settled]:
+        """Settle all looks at once, begun a few at a time so that the loop is never held up."""
+        begun: list[asyncio.Task[Settled]] = []
+        try:
+            for start in range(0, len(looks), _BEGUN_AT_ONCE):
+                for look in looks[start : start + _BEGUN_AT_ONCE]:
+                    settling = self._settle(look, workflows.get(look.workflow_id), is_second=is_second)
+                    begun.append(asyncio.ensure_future(settling))
+                await self._clock.sleep(0)
+            return await asyncio.gather(*begun)
+        finally:
+            for task in begun:
+                task.cancel()
 
     async def _settle(self, look: Look, workflow: Workflow | None, *, is_second: bool) -> Settled:
         is_ours = look.mark is not None and look.mark.is_of(self._store_id)

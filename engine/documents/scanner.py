@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +18,7 @@ from engine.documents.publisher import Publisher, RunBlocking
 from engine.documents.reconciler import Reconciler, Verdict
 from engine.errors import DamagedDocumentError, StoreError
 from engine.store.protocol import Store
+from engine.store.query import DocumentRow
 
 _CHUNK: Final = 128
 _AT_ONCE: Final = 2
@@ -28,7 +29,7 @@ _PERIOD_PER_CPU: Final = 400.0
 _RACY_NS: Final = 20_000_000
 """A file written this shortly before it was read may change again without its status showing it."""
 
-_UNREAD: Final = Signature(-1, -1, -1)
+_UNREAD: Final = hash(Signature(-1, -1, -1))
 _FEW: Final = 16
 _FINISHED: Final = frozenset(Verdict) - {Verdict.SUSPECT, Verdict.UNSETTLED}
 
@@ -102,34 +103,14 @@ class Scanner:
         self._run_blocking = run_blocking
         self._read = read
         self._reconciler = Reconciler(store, publisher, store_id, clock, lambda name: read(directory, name))
-        self._known: dict[str, Signature] = {}
+        self._known: dict[str, int] = {}  # hashes of signatures: a hundred thousand of them take a third of the room
         self._is_loaded = False
         self._scanning = asyncio.Lock()
         self._busy: dict[str, asyncio.Event] = {}
         self._gone: set[str] = set()
         self._hinted: set[str] = set()
         self._is_looking = False
-        self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    async def run(self) -> None:
-        """Scan for ever, at the period each scan's cost allows, and at once when woken; ends by cancellation."""
-        while True:
-            report = await self.scan()
-            waits = [
-                asyncio.ensure_future(self._clock.sleep(report.period_s)),
-                asyncio.ensure_future(self._woken.wait()),
-            ]
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
-            self._woken.clear()
-
-    def wake(self) -> None:
-        """Have :meth:`run` scan at once."""
-        self._woken.set()
 
     async def stop(self) -> None:
         """End looks under way; what they had not settled, the next scan will. Twice is fine."""
@@ -225,24 +206,26 @@ class Scanner:
 
     async def _load(self) -> None:
         if not self._is_loaded:
-            rows = await self._store.documents()
-            for name, row in rows.items():
-                if row.inode:
-                    self._known.setdefault(name, Signature(row.size, row.mtime_ns, row.inode))
-                else:
-                    self._gone.add(name)
+            await self._run_blocking(self._take_in, await self._store.documents())
             self._is_loaded = True
+
+    def _take_in(self, rows: Mapping[str, DocumentRow]) -> None:
+        for name, row in rows.items():
+            if row.inode:
+                self._known.setdefault(name, hash(Signature(row.size, row.mtime_ns, row.inode)))
+            else:
+                self._gone.add(name)
 
     def _is_known(self, key: str, signature: Signature) -> bool:
         """Return whether a file needs no look; called from worker threads, one name at a time."""
-        if self._known.get(key) == signature:
+        if self._known.get(key) == hash(signature):
             return True
         if key in self._gone:
             return False
         published = self._publisher.known(key) if self._publisher is not None else None
         if published is None or published.signature != signature:
             return False
-        self._known[key] = signature
+        self._known[key] = hash(signature)
         return True
 
     @asynccontextmanager
@@ -298,7 +281,7 @@ class Scanner:
             return
         self._gone.discard(look.key)
         age_ns = self._clock.now().timestamp() * 1e9 - look.signature.mtime_ns
-        self._known[look.key] = _UNREAD if abs(age_ns) < _RACY_NS else look.signature
+        self._known[look.key] = _UNREAD if abs(age_ns) < _RACY_NS else hash(look.signature)
 
     async def _confirm(self, findings: _Findings) -> None:
         """Look again at what was damaged or missing; only what is found the same is believed."""

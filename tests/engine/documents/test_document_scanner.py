@@ -496,17 +496,3 @@ async def test_the_period_grows_with_what_a_scan_costs(place: Place) -> None:
     report = await place.scan()
     assert report.period_s == 2.0
     assert type(report)(at=report.at, took_s=1, cpu_s=0.5).period_s == 200.0
-
-
-@pytest.mark.parametrize("times", [1, 3])
-async def test_running_scans_at_its_period_and_when_woken(place: Place, times: int) -> None:
-    running = asyncio.ensure_future(place.scanner.run())
-    seen = set()
-    async with asyncio.timeout(5):
-        while len(seen) < times:
-            if place.scanner.report is not None:
-                seen.add(place.scanner.report.at)
-            place.scanner.wake()
-            await place.clock.sleep(0)
-    running.cancel()
-    await asyncio.wait({running})
