@@ -68,11 +68,13 @@ class Load:
                     await self._begin(group)
 
     async def begin_idle(self, count: int) -> list[str]:
-        """Create ``count`` direct workflows in their module state that no worker drives; returns their ids."""
+        """Create ``count`` workflows up to their module state that no worker drives; returns their ids."""
         ids = []
         for _ in range(count):
-            workflow_id = await self._engine.create_direct_workflow(self._rng.choice(REQUESTS), "billing")
-            await self._engine.transition_state(workflow_id, "module_execution")
+            workflow_id = await self._engine.create_intelligent_workflow(self._rng.choice(REQUESTS))
+            for state in _NEXT[WorkflowType.INTELLIGENT][1:4]:
+                output = draw_output(state, self._rng)
+                await self._engine.transition_state(workflow_id, state, {"output_data": output})
             ids.append(workflow_id)
         return ids
 

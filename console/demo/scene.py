@@ -51,8 +51,8 @@ class Role:
 def draw_role(rng: random.Random) -> Role:
     """Return a role in the demo's mixture: about one in four gives an operator something to do."""
     workflow_type = rng.choice((WorkflowType.INTELLIGENT, WorkflowType.INTELLIGENT, WorkflowType.DIRECT))
-    kind = rng.choices(("steady", "slow", "stuck", "failing"), (62, 16, 8, 14))[0]
-    pace_s = {"steady": 0.8, "slow": 6.0, "stuck": 1.0, "failing": 0.7}[kind]
+    kind = rng.choices(("steady", "slow", "stuck", "failing"), (58, 24, 9, 9))[0]
+    pace_s = {"steady": 1.2, "slow": 7.0, "stuck": 1.0, "failing": 0.9}[kind]
     failures = [
         (state, text)
         for state, text in FAILURES

@@ -13,9 +13,10 @@ from pathlib import Path
 from console.demo.bus import FlakyBus
 from console.demo.load import Load, Pace
 from engine import ProductionWorkflowOrchestrator
-from engine.clock import SystemClock
+from engine.clock import Clock, SystemClock
 
-STATE_TIMEOUT_S = 25.0
+STATE_TIMEOUT_S = 40.0
+OWNER_LOST_EVERY_S = 100.0
 RETRY_BASE_S = 2.0
 
 
@@ -34,7 +35,7 @@ async def serve(place: Path, seed: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tasks = [asyncio.create_task(load.run()), asyncio.create_task(_lose_an_owner(load, place))]
+    tasks = [asyncio.create_task(load.run()), asyncio.create_task(_lose_owners(load, place, clock))]
     parent = os.getppid()
     while not stop.is_set() and os.getppid() == parent:
         await clock.sleep(0.25)
@@ -44,13 +45,15 @@ async def serve(place: Path, seed: int) -> None:
     await engine.cleanup()
 
 
-async def _lose_an_owner(load: Load, place: Path) -> None:
-    """Let another process take two locks and die with them, so that dead owners can be seen and released."""
-    ids = await load.begin_idle(2)
-    dying = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "console.demo.service", str(place), "--die-holding", *ids
-    )
-    await dying.wait()
+async def _lose_owners(load: Load, place: Path, clock: Clock) -> None:
+    """Let another process take two locks and die with them, again and again, so that dead owners can be seen."""
+    while True:
+        ids = await load.begin_idle(2)
+        dying = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "console.demo.service", str(place), "--die-holding", *ids
+        )
+        await dying.wait()
+        await clock.sleep(OWNER_LOST_EVERY_S)
 
 
 async def die_holding(place: Path, ids: list[str]) -> None:
