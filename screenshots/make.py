@@ -99,7 +99,7 @@ async def take(picture: Picture, place: Path, clock: StoppedClock) -> None:
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;]+;", f"font-family: {FONTS};", svg)
     (HERE / f"{picture.name}.svg").write_text(svg, encoding="utf-8")
-    cairosvg.svg2png(bytestring=svg.encode(), write_to=str(HERE / f"{picture.name}.png"), scale=1.5)
+    cairosvg.svg2png(bytestring=svg.encode(), write_to=str(HERE / f"{picture.name}.png"), scale=1.0)
     sys.stdout.write(f"{picture.name}\n")
 
 

@@ -28,5 +28,5 @@ class Seen:
 
     @property
     def fence(self) -> int:
-        """The fence the plan guards: of the row, held or not; 0 where there never was one."""
-        return 0 if self.lock is None else self.lock.fence
+        """The fence the plan guards: of the grant that stands, expired or not; 0 where nobody has one."""
+        return 0 if self.lock is None or not self.lock.owner else self.lock.fence
