@@ -62,6 +62,7 @@ class SafeDriver(LinuxDriver):
         self._output: TerminalWriter | None = None
         self._written_before = 0
         self._handlers: dict[signal.Signals, _Handler] = {}
+        self._has_run = False
         self._is_leaving = False
 
     # Output
@@ -94,11 +95,14 @@ class SafeDriver(LinuxDriver):
             self._output.write(data)
 
     def start_application_mode(self) -> None:
-        """Take the terminal over."""
+        """Take the terminal over, at the start and again when a stopped process goes on."""
         self._output = TerminalWriter(self._file.fileno() if self._file else _STDERR, restore=RESTORE)
         self._output.start()
         self._catch_signals()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._has_run and isinstance(self._app, SafeApp):
+            self._loop.call_soon_threadsafe(self._app.draw_all)
+        self._has_run = True
 
     def stop_application_mode(self) -> None:
         """Give the terminal back."""
@@ -207,21 +211,22 @@ class SafeApp(App[int]):
         self.run(mouse=mouse)
         return self.return_code or 0
 
+    def draw_all(self) -> None:
+        """Draw the whole screen anew."""
+        self._owes_frame = False
+        if self._running and self._screen_stack:
+            self.screen.refresh()
+
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         driver = self._driver
         if isinstance(driver, SafeDriver) and renderable is not None and (self._owes_frame or driver.is_lagging):
             self.frames_dropped += 1
             if not self._owes_frame:
                 self._owes_frame = True
-                driver.when_drained(self._draw_owed_frame)
+                driver.when_drained(self.draw_all)
             self.post_display_hook()
             return
         super()._display(screen, renderable)
-
-    def _draw_owed_frame(self) -> None:
-        self._owes_frame = False
-        if self._running and self._screen_stack:
-            self.screen.refresh()
 
     def _fatal_error(self) -> None:
         """Say what failed without the values of local variables: they may hold secrets, and raw data."""

@@ -30,6 +30,7 @@ _NOT_FOR_PYTE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b
 _ALT_SCREEN = re.compile(rb"\x1b\[\?1049([hl])")
 _CURSOR = re.compile(rb"\x1b\[\?25([hl])")
 _READ_BYTES = 65_536
+_TURN_S = 0.05  # after which a condition that needs no output is looked at again
 
 
 class Pty:
@@ -135,7 +136,7 @@ class Pty:
         end = time.monotonic() + within_s
         while not is_there(self):
             left = end - time.monotonic()
-            if left <= 0 or self.read(left) is None:
+            if left <= 0 or self.read(min(left, _TURN_S)) is None:
                 if is_there(self):
                     return
                 raise AssertionError(
