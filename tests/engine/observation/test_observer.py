@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from engine.errors import WorkflowNotFoundError
+from engine.model.actor import Actor, ActorKind
 from engine.model.lock import Liveness
 from engine.model.names import Flag
 from engine.observation.observer import Observer
+from engine.operations.operations import Operations
+from engine.operations.plan import PlanRequest, Verb
 from engine.orchestrator import ProductionWorkflowOrchestrator
 from engine.store.query import Filter, Query
 
@@ -96,6 +99,10 @@ async def test_a_lock_is_shown_with_its_holders_life_and_whether_it_is_void(
     assert 0 < view.left_s <= 300
     health = await observer.health()
     assert health.locks == {"held": 1, "dead": 0}
+    operations = Operations(engine, Actor(name="ops", kind=ActorKind.OPERATOR))
+    await operations.apply(await operations.plan(PlanRequest(verb=Verb.RETRY, ids=(flow,))), reason="INC-204")
+    (view,) = (await observer.locks(Query())).rows
+    assert view.is_void, "the retry moved the workflow on"
 
 
 async def test_health_counts_by_state_and_phase_and_names_the_supervisor(

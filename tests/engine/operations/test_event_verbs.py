@@ -99,3 +99,16 @@ async def test_what_is_no_event_id_is_skipped_with_an_example(desk: Desk, text: 
 async def test_an_event_that_is_not_there_is_not_found(desk: Desk) -> None:
     plan = await desk.operations.plan(ask(Verb.DROP_EVENT, "wf_direct_1:9:9"))
     assert plan.items[0].skip_code == "not_found"
+
+
+async def test_one_request_id_covers_each_event_of_a_workflow_by_itself(flaky: Desk) -> None:
+    flow = await flaky.engine.create_direct_workflow("a question", "erp")
+    assert await flaky.engine.transition_state(flow, "module_execution")
+    first, second = (str(event.id) for event in (await flaky.engine.store.page_events(("pending",), Query())).rows)
+    one = await flaky.operations.plan(ask(Verb.DROP_EVENT, first))
+    both = await flaky.operations.plan(ask(Verb.DROP_EVENT, first, second))
+    await flaky.operations.apply(one, reason=REASON, request_id="INC-204")
+    applied = await flaky.operations.apply(both, reason=REASON, request_id="INC-204")
+    assert ["nothing happened twice" in outcome.sentence for outcome in applied.outcomes] == [True, False]
+    dead = await flaky.engine.store.page_events(("dead",), Query())
+    assert {str(event.id) for event in dead.rows} == {first, second}

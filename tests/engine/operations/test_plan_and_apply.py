@@ -301,3 +301,18 @@ async def test_the_same_plan_has_one_request_id_and_a_later_one_another(desk: De
     moved = replace(plan, items=(replace(plan.items[0], revision=9),))
     assert plan_id(plan, ACTOR) == plan_id(replace(plan), ACTOR)
     assert plan_id(plan, ACTOR) != plan_id(moved, ACTOR)
+
+
+async def test_no_lock_stops_an_operator_and_the_holders_late_write_is_refused(desk: Desk) -> None:
+    flow = await desk.make()
+    service = ProductionWorkflowOrchestrator(
+        persistence_dir=str(desk.directory), supervises=False, scans=False, log_dir=desk.directory.parent / "logs"
+    )
+    await service.start()
+    assert await service.acquire_workflow_lock(flow, "svc")
+    plan = await desk.operations.plan(ask(Verb.ROLLBACK, flow))
+    assert "lock void" in plan.items[0].effects
+    assert (await desk.operations.apply(plan, reason=REASON)).done == 1
+    assert not await service.transition_state(flow, "module_execution", lock_owner="svc")
+    assert (await desk.read(flow)).state == "expert_routing"
+    await service.cleanup()

@@ -167,3 +167,18 @@ async def test_a_store_that_is_written_meanwhile_is_not_reported_for_it(desk: De
     report = await verify(desk.engine)
     await writing
     assert report.problems == ()
+
+
+async def test_what_settles_by_itself_within_a_moment_is_not_reported(desk: Desk) -> None:
+    path = desk.directory / f"{await desk.make()}.json"
+    body = path.read_bytes()
+    path.unlink()
+
+    async def publish_late() -> None:
+        await desk.engine.clock.sleep(0.3)
+        path.write_bytes(body)
+
+    late = asyncio.create_task(publish_late())
+    report = await verify(desk.engine)
+    await late
+    assert report.problems == ()
