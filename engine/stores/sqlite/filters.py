@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -21,17 +21,29 @@ from engine.stores.sqlite.spans import Condition
 _OWNED: Final = (
     "owner <> '' AND EXISTS (SELECT 1 FROM json_each(?) WHERE owner = value OR instr(owner, value || ':') = 1)"
 )
-
 _PROBLEMS: Final = """
-SELECT row_id FROM workflow INDEXED BY workflow_flag WHERE flag <> ''
-UNION SELECT row_id FROM workflow INDEXED BY workflow_phase WHERE phase = 'failed'
+SELECT json_group_array(row_id) FROM (
+SELECT row_id FROM workflow INDEXED BY workflow_flag WHERE flag <> '' AND phase <> 'failed'
 UNION SELECT row_id FROM workflow INDEXED BY workflow_deadline
-  WHERE phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL AND deadline_at <= ?
-UNION SELECT w.row_id FROM lock l JOIN workflow w ON w.id = l.workflow_id WHERE l.owner <> '' AND (l.expires_at <= ?
+  WHERE phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL AND deadline_at <= ?1
+UNION SELECT w.row_id FROM lock l JOIN workflow w ON w.id = l.workflow_id
+  WHERE w.phase <> 'failed' AND l.owner <> '' AND (l.expires_at <= ?1
   OR EXISTS (SELECT 1 FROM engine e WHERE e.incarnation = l.incarnation AND e.ended_at IS NOT NULL))
 UNION SELECT w.row_id FROM event e INDEXED BY event_failing JOIN workflow w ON w.id = e.workflow_id
-  WHERE e.status = 'pending' AND e.attempts > 0
+  WHERE w.phase <> 'failed' AND e.status = 'pending' AND e.attempts > 0)
 """
+
+
+class Selection(NamedTuple):
+    """A filter over workflows, text left out.
+
+    Attributes:
+        driver: finds the few rows the filter can select by their ``row_id``; None where there may be many.
+        where: what is asked of those rows besides.
+    """
+
+    driver: Condition | None
+    where: tuple[Condition, ...]
 
 
 def register_functions(connection: apsw.Connection) -> None:
@@ -40,46 +52,50 @@ def register_functions(connection: apsw.Connection) -> None:
     connection.create_scalar_function("found_by", _found_by, 2, deterministic=True)
 
 
-def flow_conditions(chosen: Filter, at_micros: int) -> tuple[Condition, ...]:
-    """Return what the workflow table is asked for ``chosen``, text and pattern left out."""
-    conditions = [
-        one_of(name, values)
-        for name, values in (
-            ("type", chosen.types),
-            ("state", chosen.states),
-            ("phase", chosen.phases),
-            ("error_type", chosen.error_types),
-            ("flag", chosen.flags),
-            ("id", chosen.ids),
-        )
-        if values
+def selection(chosen: Filter, at_micros: int) -> Selection:
+    """Return how to find what ``chosen`` selects; ``is_problem`` is left to :func:`problem_ids`."""
+    dear = [
+        (_within("workflow_id", "id", chosen.ids), one_of("id", chosen.ids)),
+        (
+            _owned_rows(chosen.owners),
+            Condition(f"id IN (SELECT workflow_id FROM lock WHERE {_OWNED})", _owners(chosen)),
+        ),
+        (_within("workflow_flag", "flag <> '' AND flag", chosen.flags), one_of("flag", chosen.flags)),
+        (
+            _within("workflow_error", "error_type IS NOT NULL AND error_type", chosen.error_types),
+            one_of("error_type", chosen.error_types),
+        ),
     ]
-    if chosen.owners:
-        conditions.append(
-            Condition(f"id IN (SELECT workflow_id FROM lock WHERE {_OWNED})", (json_list(chosen.owners),))
-        )
-    if chosen.is_problem:
-        conditions.append(_problem(at_micros))
+    asked = (chosen.ids, chosen.owners, chosen.flags, chosen.error_types)
+    driver: Condition | None = None
+    where = list(indexed_conditions(chosen, at_micros))
+    for (drives, filters), values in zip(dear, asked, strict=True):
+        if not values:
+            continue
+        if driver is None and Flag.NONE not in values:
+            driver = drives
+        else:
+            where.append(filters)
+    return Selection(driver, tuple(where))
+
+
+def indexed_conditions(chosen: Filter, at_micros: int) -> tuple[Condition, ...]:
+    """Return the conditions that the index ``workflow_phase`` alone can answer."""
+    named = (("type", chosen.types), ("state", chosen.states), ("phase", chosen.phases))
+    conditions = [one_of(name, values) for name, values in named if values]
     for seconds, comparison in ((chosen.older_than_s, "<="), (chosen.younger_than_s, ">=")):
         if seconds is not None:
             conditions.append(Condition(f"entered_at {comparison} ?", (_ago(at_micros, seconds),)))
     return tuple(conditions)
 
 
-def flow_driver(chosen: Filter, at_micros: int) -> Condition | None:
-    """Return the condition that finds the few rows ``chosen`` can select, None where there may be many."""
-    if chosen.ids:
-        return one_of("id", chosen.ids)
-    if chosen.owners:
-        owned = f"id IN (SELECT workflow_id FROM lock INDEXED BY lock_held WHERE {_OWNED})"
-        return Condition(owned, (json_list(chosen.owners),))
-    if chosen.flags and Flag.NONE not in chosen.flags:
-        return Condition(*_within("flag <> '' AND flag", chosen.flags, "workflow_flag"))
-    if chosen.error_types:
-        return Condition(*_within("error_type IS NOT NULL AND error_type", chosen.error_types, "workflow_error"))
-    if chosen.is_problem:
-        return _problem(at_micros)
-    return None
+def problem_ids(connection: apsw.Connection, at_micros: int) -> str:
+    """Return the row ids of what needs a look without having failed, as a JSON list.
+
+    Asked once a page and in one step; the failed ones have an index of their own.
+    """
+    ids: str = sql.value(connection, _PROBLEMS, at_micros)
+    return ids
 
 
 def document_conditions(chosen: Filter) -> tuple[Condition, ...] | None:
@@ -126,15 +142,21 @@ def one_of(name: str, values: Sequence[Any]) -> Condition:
     return Condition(f"{name} IN (SELECT value FROM json_each(?))", (json_list(texts),))
 
 
-def _problem(at_micros: int) -> Condition:
-    """Return the condition that something about a workflow needs a look."""
-    return Condition(f"row_id IN ({_PROBLEMS})", (at_micros, at_micros))
+def _within(index: str, column: str, values: Sequence[Any]) -> Condition:
+    statement = f"row_id IN (SELECT row_id FROM workflow INDEXED BY {index} WHERE {column} IN {sql.marks(values)})"
+    return Condition(statement, tuple(str(value) for value in values))
 
 
-def _within(column: str, values: Sequence[Any], index: str) -> tuple[str, tuple[Any, ...]]:
-    marks = sql.marks(values)
-    statement = f"row_id IN (SELECT row_id FROM workflow INDEXED BY {index} WHERE {column} IN {marks})"
-    return statement, tuple(str(value) for value in values)
+def _owned_rows(owners: Sequence[str]) -> Condition:
+    rows = (
+        "SELECT w.row_id FROM lock l INDEXED BY lock_held CROSS JOIN workflow w ON w.id = l.workflow_id "
+        f"WHERE {_OWNED.replace('owner', 'l.owner')}"
+    )
+    return Condition(f"row_id IN ({rows})", (json_list(owners),))
+
+
+def _owners(chosen: Filter) -> tuple[str]:
+    return (json_list(chosen.owners),)
 
 
 def _ago(at_micros: int, seconds: float) -> int:

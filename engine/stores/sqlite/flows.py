@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -14,14 +14,22 @@ from engine.store.query import Filter, FlowRow, Page, Query, Sort
 from engine.stores.rows import LockColumns, WorkflowColumns, decode_flow, decode_lock
 from engine.stores.sqlite import counters, sql
 from engine.stores.sqlite.cursors import parse_cursor
-from engine.stores.sqlite.filters import document_conditions, flow_conditions, flow_driver, text_conditions
+from engine.stores.sqlite.filters import (
+    Selection,
+    document_conditions,
+    indexed_conditions,
+    one_of,
+    problem_ids,
+    selection,
+    text_conditions,
+)
 from engine.stores.sqlite.reading import json_list
 from engine.stores.sqlite.spans import Condition, Span, walk
 
 RECENT: Final = timedelta(minutes=30)
 """Failures younger than this stand before open work without a deadline."""
 
-_SPARSE: Final = 5_000
+_SPARSE: Final = 20_000
 """Up to so many selected rows are gathered and sorted; more are met soon enough by walking in order."""
 
 _LOCK: Final = len(LockColumns._fields)
@@ -38,15 +46,9 @@ _DOCUMENT: Final = f"SELECT name, problem, looked_at FROM document WHERE {_DAMAG
 _NONE: Final = Condition("name < ''")
 """No document: a constant would leave SQLite without a use for the index it is told to take."""
 
-_OPEN: Final = "phase = 'open'"
-_TIMED: Final = "phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL"
-_UNTIMED: Final = "phase = 'open' AND (deadline_at IS NULL OR paused_at IS NOT NULL)"
-_FAILED: Final = "phase = 'failed'"
-_DONE: Final = "phase = 'done'"
-
-_BY_DEADLINE: Final = ("workflow_deadline", ("deadline_at", "row_id"))
-_BY_WAIT: Final = ("workflow_untimed", ("entered_at", "row_id"))
-_BY_PHASE: Final = ("workflow_phase", ("entered_at", "row_id"))
+_TIMED: Final = Condition("phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL")
+_UNTIMED: Final = Condition("phase = 'open' AND (deadline_at IS NULL OR paused_at IS NOT NULL)")
+_LISTED: Final = "row_id IN (SELECT value FROM json_each(?))"
 
 
 def page_of_flows(connection: apsw.Connection, query: Query, now_micros: int, searched_at_most: int) -> Page[FlowRow]:
@@ -70,10 +72,11 @@ def page_of_flows(connection: apsw.Connection, query: Query, now_micros: int, se
 def count_of_flows(connection: apsw.Connection, query: Query, cap: int, now_micros: int) -> int:
     """Return how many rows the filter selects; what only asks types and states is known already."""
     chosen = query.filter
-    if chosen == Filter(types=chosen.types, states=chosen.states):
+    if _is_counted(chosen):
         counted = _counted(connection, chosen)
     else:
-        counted = _unsorted(chosen, _judged_at(query, now_micros)).count(connection, (), cap)
+        spans = _unsorted(connection, chosen, _judged_at(query, now_micros))
+        counted = sum(span.count(connection, (), cap) for span in spans)
     documents = document_conditions(chosen)
     if documents is not None:
         counted += _damaged(documents).count(connection, (), cap)
@@ -89,81 +92,126 @@ def flow(connection: apsw.Connection, workflow_id: str) -> FlowRow | None:
     return None if document is None else _document_row(*document)
 
 
+class _Range(NamedTuple):
+    """A part of an order, before the filter."""
+
+    source: str
+    key: tuple[str, str]
+    is_descending: bool = False
+    phase: Phase | None = None
+    conditions: tuple[Condition, ...] = ()
+
+
 def _spans(connection: apsw.Connection, query: Query, at: int, judged_at: int) -> tuple[Span, ...]:
     """Return the ranges of the list; the first is the damaged documents' even where they are left out."""
     chosen = query.filter
     documents = document_conditions(chosen)
     first = _damaged(documents if documents is not None else (_NONE,))
-    where = flow_conditions(chosen, at)
-    search = text_conditions(chosen, "search_text")
-    driver = flow_driver(chosen, at)
+    driver, where = selection(chosen, at)
     if driver is None and query.sort not in (Sort.PROBLEM, Sort.STATE_AGE):
-        driver = _sparse_driver(connection, chosen)
-    ranges = _ranges(query.sort, judged_at)
-    if driver is not None:
+        driver = _sparse_driver(connection, chosen, at)
+    problems = problem_ids(connection, at) if chosen.is_problem else None
+    search = text_conditions(chosen, "search_text")
+    return (
+        first,
+        *(
+            _span(part, _problem_driven(part, driver, where, problems), search)
+            for part in _ranges(query.sort, judged_at)
+        ),
+    )
+
+
+def _span(part: _Range, chosen: Selection, search: tuple[Condition, ...]) -> Span:
+    if chosen.driver is not None:
         # Without an index for the order, SQLite starts from the driver's rows and sorts them.
-        return (first, *(_span("workflow NOT INDEXED", part, (driver, *where), search) for part in ranges))
-    return (first, *(_span(f"workflow INDEXED BY {part[0]}", part, where, search) for part in ranges))
+        where = (chosen.driver, *part.conditions, *chosen.where)
+        return Span("workflow NOT INDEXED", part.key, part.is_descending, where, search, is_gathered=True)
+    where = (*part.conditions, *chosen.where)
+    return Span(f"workflow INDEXED BY {part.source}", part.key, part.is_descending, where, search)
 
 
-_Range = tuple[str, tuple[str, ...], bool, tuple[Condition, ...]]
-"""Index, key, whether the order descends, condition."""
-
-
-def _span(source: str, part: _Range, where: Sequence[Condition], search: tuple[Condition, ...]) -> Span:
-    return Span(source, part[1], part[2], (*part[3], *where), search)
+def _problem_driven(
+    part: _Range, driver: Condition | None, where: tuple[Condition, ...], problems: str | None
+) -> Selection:
+    """Return how to find in a range what needs a look: failures all do, the others are few."""
+    if problems is None or part.phase is Phase.FAILED:
+        return Selection(driver, where)
+    if part.phase is None:
+        return Selection(driver, (*where, Condition(f"phase = 'failed' OR {_LISTED}", (problems,))))
+    listed = Condition(_LISTED, (problems,))
+    return Selection(listed, where) if driver is None else Selection(driver, (*where, listed))
 
 
 def _ranges(sort: Sort, judged_at: int) -> tuple[_Range, ...]:
     if sort is Sort.PROBLEM:
         recent = to_micros(from_micros(judged_at) - RECENT)
         return (
-            (*_BY_DEADLINE, False, (Condition(_TIMED),)),
-            (*_BY_PHASE, True, (Condition(_FAILED), Condition("entered_at > ?", (recent,)))),
-            (*_BY_WAIT, False, (Condition(_UNTIMED),)),
-            (*_BY_PHASE, True, (Condition(_FAILED), Condition("entered_at <= ?", (recent,)))),
-            (*_BY_PHASE, True, (Condition(_DONE),)),
+            _Range("workflow_deadline", ("deadline_at", "row_id"), phase=Phase.OPEN, conditions=(_TIMED,)),
+            _by_phase(Phase.FAILED, Condition("entered_at > ?", (recent,))),
+            _Range("workflow_untimed", ("entered_at", "row_id"), phase=Phase.OPEN, conditions=(_UNTIMED,)),
+            _by_phase(Phase.FAILED, Condition("entered_at <= ?", (recent,))),
+            _by_phase(Phase.DONE),
         )
     if sort is Sort.STATE_AGE:
-        return (
-            (*_BY_PHASE, False, (Condition(_OPEN),)),
-            (*_BY_PHASE, True, (Condition(_FAILED),)),
-            (*_BY_PHASE, True, (Condition(_DONE),)),
-        )
+        return tuple(_by_phase(phase) for phase in Phase)
     if sort is Sort.ID:
-        return (("workflow_id", ("id", "row_id"), False, ()),)
+        return (_Range("workflow_id", ("id", "row_id")),)
     if sort is Sort.UPDATED:
-        return (("workflow_updated", ("updated_at", "row_id"), True, ()),)
-    return (("workflow_created", ("created_at", "row_id"), True, ()),)
+        return (_Range("workflow_updated", ("updated_at", "row_id"), is_descending=True),)
+    return (_Range("workflow_created", ("created_at", "row_id"), is_descending=True),)
 
 
-def _sparse_driver(connection: apsw.Connection, chosen: Filter) -> Condition | None:
-    """Return a driver for states and phases that few workflows are in; an index over all of them tells."""
-    if not chosen.states and not chosen.phases:
+def _by_phase(phase: Phase, *conditions: Condition) -> _Range:
+    """Return a phase by time of entry: open work the longest in its state first, what ended the newest first."""
+    where = (Condition("phase = ?", (phase.value,)), *conditions)
+    return _Range("workflow_phase", ("entered_at", "row_id"), phase is not Phase.OPEN, phase, where)
+
+
+def _sparse_driver(connection: apsw.Connection, chosen: Filter, at: int) -> Condition | None:
+    """Return a driver for states, phases and ages that few workflows are in; one index over all of them tells."""
+    conditions = indexed_conditions(chosen, at)
+    if not conditions or chosen == Filter(types=chosen.types):
         return None
-    conditions = flow_conditions(Filter(types=chosen.types, states=chosen.states, phases=chosen.phases), 0)
-    selected = Span("workflow INDEXED BY workflow_phase", ("row_id",), where=(*_any_phase(chosen), *conditions))
-    if selected.count(connection, (), _SPARSE) == _SPARSE:
+    found = _indexed(chosen, conditions)
+    if _is_counted(chosen):
+        if _counted(connection, chosen) >= _SPARSE:
+            return None
+    elif found.count(connection, (), _SPARSE) == _SPARSE:
         return None
-    where = " AND ".join(condition.sql for condition in selected.where)
-    values = tuple(value for condition in selected.where for value in condition.values)
-    return Condition(f"row_id IN (SELECT row_id FROM workflow INDEXED BY workflow_phase WHERE {where})", values)
+    where = " AND ".join(condition.sql for condition in found.where)
+    values = tuple(value for condition in found.where for value in condition.values)
+    return Condition(f"row_id IN (SELECT row_id FROM {found.source} WHERE {where})", values)
 
 
-def _any_phase(chosen: Filter) -> tuple[Condition, ...]:
-    """Return a condition that lets the phase index be used where no phase is asked for."""
-    return () if chosen.phases else (Condition("phase IN ('open', 'failed', 'done')"),)
+def _indexed(chosen: Filter, conditions: tuple[Condition, ...]) -> Span:
+    """Return what the phase index alone finds; it wants to be asked for a phase to be used."""
+    phases = () if chosen.phases else (one_of("phase", tuple(Phase)),)
+    return Span("workflow INDEXED BY workflow_phase", ("row_id",), where=(*phases, *conditions))
 
 
-def _unsorted(chosen: Filter, at: int) -> Span:
+def _unsorted(connection: apsw.Connection, chosen: Filter, at: int) -> tuple[Span, ...]:
     """Return all that a filter selects, in no order."""
-    driver = flow_driver(chosen, at)
-    where = (*flow_conditions(chosen, at), *text_conditions(chosen, "search_text"))
+    driver, where = selection(chosen, at)
+    where = (*where, *text_conditions(chosen, "search_text"))
     if driver is not None:
-        return Span("workflow NOT INDEXED", ("row_id",), where=(driver, *where))
+        if chosen.is_problem:
+            where = (*where, Condition(f"phase = 'failed' OR {_LISTED}", (problem_ids(connection, at),)))
+        return (Span("workflow NOT INDEXED", ("row_id",), where=(driver, *where)),)
+    if chosen.is_problem:
+        listed = Condition(_LISTED, (problem_ids(connection, at),))
+        failed = Condition("phase = 'failed'")
+        return (
+            Span("workflow INDEXED BY workflow_phase", ("row_id",), where=(failed, *where)),
+            Span("workflow NOT INDEXED", ("row_id",), where=(listed, *where)),
+        )
     if chosen.text or chosen.not_text or chosen.pattern is not None:
-        return Span("workflow NOT INDEXED", ("row_id",), where=where)
-    return Span("workflow INDEXED BY workflow_phase", ("row_id",), where=(*_any_phase(chosen), *where))
+        return (Span("workflow NOT INDEXED", ("row_id",), where=where),)
+    return (_indexed(chosen, where),)
+
+
+def _is_counted(chosen: Filter) -> bool:
+    """Return whether maintained counters know how much ``chosen`` selects."""
+    return chosen == Filter(types=chosen.types, states=chosen.states)
 
 
 def _counted(connection: apsw.Connection, chosen: Filter) -> int:

@@ -15,6 +15,9 @@ from engine.stores.sqlite.cursors import Cursor, Key, parse_cursor
 SEARCHED_AT_MOST: Final = 20_000
 """Rows that one page of a bounded search looks at."""
 
+COUNTED_AT_MOST: Final = 1_000_000
+"""Where counting the rows that were looked at stops."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -33,6 +36,7 @@ class Span:
         key: sort columns; the last ones tell rows apart.
         where: which rows.
         search: what is too dear to ask of every row; rows are then looked at in bounded numbers.
+        is_gathered: its rows are few, found by another way and sorted: they are searched all at once.
     """
 
     source: str
@@ -40,6 +44,7 @@ class Span:
     is_descending: bool = False
     where: tuple[Condition, ...] = ()
     search: tuple[Condition, ...] = ()
+    is_gathered: bool = False
 
     def keys(  # noqa: PLR0913  the parts of one statement
         self,
@@ -113,6 +118,7 @@ class _Walk:
     is_reversed: bool
     wanted: int
     budget: int
+    looked: int = 0
     hits: list[tuple[int, Key]] = field(default_factory=list)
     stopped_at: tuple[int, Key] | None = None
     """The last row that a bounded search looked at before it gave up."""
@@ -121,36 +127,38 @@ class _Walk:
         """Take what is still wanted, and one row more, from a span."""
         room = self.wanted + 1 - len(self.hits)
         limits = list(edge)
-        last = None
-        if span.search:
-            found = span.keys(
-                self.connection,
-                edge,
-                is_reversed=self.is_reversed,
-                limit=1,
-                offset=self.budget - 1,
-                is_searched=False,
-            )
-            last = found[0] if found else None
-            if last is not None:
-                limits.append(span.up_to(last, is_reversed=self.is_reversed))
+        last = self._last_affordable(span, edge) if span.search and not span.is_gathered else None
+        if last is not None:
+            limits.append(span.up_to(last, is_reversed=self.is_reversed))
         keys = span.keys(self.connection, limits, is_reversed=self.is_reversed, limit=room)
         self.hits += [(number, key) for key in keys]
-        if span.search:
-            self._pay(number, span, limits, keys if len(keys) == room else [], last)
-
-    def _pay(self, number: int, span: Span, limits: list[Condition], filled_by: list[Key], last: Key | None) -> None:
-        """Count what was looked at, and note where to go on if that was all there is to spend."""
-        if filled_by:
-            limits.append(span.up_to(filled_by[-1], is_reversed=self.is_reversed))
+        if not span.search:
+            return
+        if len(keys) == room:
+            limits.append(span.up_to(keys[-1], is_reversed=self.is_reversed))
         elif last is not None:
             self.stopped_at = (number, last)
-        self.budget -= span.count(self.connection, limits, self.budget)
+        looked = span.count(self.connection, limits, COUNTED_AT_MOST)
+        self.looked += looked
+        if not span.is_gathered:
+            self.budget -= looked
+
+    def _last_affordable(self, span: Span, edge: Sequence[Condition]) -> Key | None:
+        """Return the last row of a span that may be looked at, None where all may."""
+        found = span.keys(
+            self.connection,
+            edge,
+            is_reversed=self.is_reversed,
+            limit=1,
+            offset=self.budget - 1,
+            is_searched=False,
+        )
+        return found[0] if found else None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to be read."""
-        return len(self.hits) > self.wanted or self.budget <= 0
+        return len(self.hits) > self.wanted or self.stopped_at is not None
 
 
 def walk(  # noqa: PLR0913  the parts of one question
@@ -181,7 +189,7 @@ def walk(  # noqa: PLR0913  the parts of one question
             break
     finished = _finished(going, after, judged_at)
     if any(span.search for span in spans):
-        finished.searched = searched_at_most - going.budget
+        finished.searched = going.looked
     return finished
 
 

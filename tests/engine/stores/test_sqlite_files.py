@@ -82,7 +82,7 @@ async def test_a_newer_schema_is_refused_and_left_as_it_is(ledger: Path, clock: 
     await _made(ledger, clock)
     _run(ledger, "PRAGMA user_version = 99")
     before = ledger.read_bytes()
-    with pytest.raises(SchemaNewerError, match="schema 99.*knows schema 1"):
+    with pytest.raises(SchemaNewerError, match=r"schema 99.*knows schema 1"):
         await SqliteStore(ledger, clock=clock).open(engine())
     assert ledger.read_bytes() == before
 
@@ -185,7 +185,7 @@ async def test_a_file_that_is_no_ledger_is_never_touched(ledger: Path, clock: Ma
     ledger.parent.mkdir()
     ledger.write_bytes(data)
     for is_read_only in (False, True):
-        with pytest.raises(StoreUnsafeError, match="left as it is|was changed"):
+        with pytest.raises(StoreUnsafeError, match=r"left as it is|was changed"):
             await SqliteStore(ledger, clock=clock).open(engine(), is_read_only=is_read_only)
     assert ledger.read_bytes() == data
     assert sorted(path.name for path in ledger.parent.iterdir()) == ["ledger.db"]
@@ -208,7 +208,7 @@ async def test_a_damaged_ledger_says_so_and_stays(ledger: Path, clock: ManualClo
     data[4096:] = b"\xa5" * (len(data) - 4096)
     ledger.write_bytes(data)
     store = SqliteStore(ledger, clock=clock)
-    with pytest.raises(StoreUnsafeError, match="damaged.*left as it is"):
+    with pytest.raises(StoreUnsafeError, match=r"damaged.*left as it is"):
         await store.open(engine())
     await store.close()
     assert ledger.stat().st_size == len(data)
@@ -274,7 +274,7 @@ async def test_a_full_disk_changes_nothing_and_says_so(open_ledger: OpenStore) -
     await store.commit(creation(flow()))
     pages = await store._write(lambda found: found.value("PRAGMA page_count"))
     await store._write(lambda found: found.value(f"PRAGMA max_page_count = {pages}"))
-    with pytest.raises(StoreError, match="full. Nothing was changed"):
+    with pytest.raises(StoreError, match=r"full\. Nothing was changed"):
         await store.commit(creation(flow("wf_direct_2", context={"x": "y" * 100_000})))
     assert await store.read("wf_direct_2") is None
     await store._write(lambda found: found.value("PRAGMA max_page_count = 1000000"))
