@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from console.cli.exits import Exit, UsageError
-from console.cli.parser import parse, place_and_flags
+from console.cli.parser import parse, with_defaults
 
-if TYPE_CHECKING:
-    from engine.clock import Clock
+Screen = Callable[[Namespace], int]
+"""Draws until it is quit; takes the parsed command line and returns the exit code."""
 
 
-def run(words: Sequence[str], *, clock: Clock | None = None) -> int:
+def run(words: Sequence[str], *, paint: Screen, demonstrate: Screen) -> int:
     """Do what ``words`` say and return the exit code.
 
     Args:
         words: the command line without the program's name.
-        clock: the engine's time.
+        paint: opens the console; asked only where there is a terminal to paint on.
+        demonstrate: runs the demo.
     """
     try:
-        code = _run(words, clock)
+        code = _run(words, paint, demonstrate)
         sys.stdout.flush()
     except SystemExit as asked:  # argparse printed help
         return int(asked.code or 0)
@@ -38,26 +38,23 @@ def run(words: Sequence[str], *, clock: Clock | None = None) -> int:
     return code
 
 
-def _run(words: Sequence[str], clock: Clock | None) -> int:
+def _run(words: Sequence[str], paint: Screen, demonstrate: Screen) -> int:
     verb, asked = parse(words)
-    if verb is None:
-        return _open_console(asked, clock)
     if verb == "demo":
-        from console.demo.launch import run_demo  # noqa: PLC0415  loads the console
+        return demonstrate(asked)
+    if verb is not None:
+        return _do(verb, asked)
+    asked = with_defaults(asked)
+    return paint(asked) if _can_paint() and not asked.json else _do("ls", asked)
 
-        return run_demo(seed=asked.seed, utc=asked.utc, ascii=asked.ascii, theme=asked.theme)
-    return _do(verb, asked, clock)
 
-
-def _do(verb: str, asked: Namespace, clock: Clock | None) -> int:
-    from console.cli.verbs import perform  # noqa: PLC0415  loads the engine
+def _do(verb: str, asked: Namespace) -> int:
+    from console.cli.verbs import exit_of_refusal, perform  # noqa: PLC0415  loads the engine
     from engine.errors import EngineError, RefusedError, StoreReadOnlyError, UnknownOutcomeError  # noqa: PLC0415
 
     try:
-        return perform(verb, asked, clock)
+        return perform(verb, asked)
     except RefusedError as error:
-        from console.cli.verbs import exit_of_refusal  # noqa: PLC0415
-
         return _complain(str(error), exit_of_refusal(error))
     except StoreReadOnlyError as error:
         return _complain(str(error), Exit.REFUSED)
@@ -65,24 +62,6 @@ def _do(verb: str, asked: Namespace, clock: Clock | None) -> int:
         return _complain(str(error), Exit.NOT_VERIFIED)
     except EngineError as error:
         return _complain(str(error), Exit.STORE_UNSAFE)
-
-
-def _open_console(asked: Namespace, clock: Clock | None) -> int:
-    if asked.json or not _can_paint():
-        return _do("ls", place_and_flags(asked), clock)
-    from console.app import run_console  # noqa: PLC0415  loads the screen
-
-    flags = place_and_flags(asked)
-    return int(
-        run_console(
-            flags.store,
-            is_read_only=asked.read_only,
-            supervise=asked.supervise,
-            utc=asked.utc,
-            ascii=asked.ascii,
-            theme=asked.theme,
-        )
-    )
 
 
 def _can_paint() -> bool:

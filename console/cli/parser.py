@@ -20,6 +20,8 @@ _FOOT: Final = """\
 --where takes the console's filter line: state:failed err:timeout age>5m owner:svc !text /re/ is:problem
 exit codes: 0 done, 2 usage, 3 not found, 4 conflict, 5 locked, 6 refused, 7 not verified,
             8 batch partly done, 9 store unsafe
+verify answers 9 where the ledger or a chain is broken, 7 where anything else does not agree;
+doctor answers 7 for a warning and 9 for an error
 """
 
 
@@ -232,15 +234,7 @@ def parse(words: Sequence[str]) -> tuple[str | None, argparse.Namespace]:
     return verb, verb_parser(verb).parse_intermixed_args(rest)
 
 
-def place_and_flags(asked: argparse.Namespace) -> argparse.Namespace:
-    """Return what ``ls`` needs, from a command line without a verb."""
-    place = asked.place or asked.store or os.environ.get(STORE_VARIABLE) or DEFAULT_PLACE
-    return argparse.Namespace(
-        store=place,
-        json=asked.json,
-        utc=asked.utc,
-        read_only=asked.read_only,
-        where="",
-        limit=100,
-        sort=SORTS[0],
-    )
+def with_defaults(asked: argparse.Namespace) -> argparse.Namespace:
+    """Return a command line without a verb with its store named, and with what ``ls`` takes besides."""
+    store = asked.place or asked.store or os.environ.get(STORE_VARIABLE) or DEFAULT_PLACE
+    return argparse.Namespace(**{**vars(asked), "store": store, "where": "", "limit": 100, "sort": SORTS[0]})

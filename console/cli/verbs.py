@@ -11,7 +11,6 @@ from console.cli import keeping, operating, reading
 from console.cli.exits import Exit, UsageError
 from console.cli.output import Printer
 from console.cli.session import Session, open_session
-from engine.clock import Clock
 from engine.errors import RefusedError
 from engine.operations.plan import PlanRequest, Verb
 from engine.operations.skips import code_of
@@ -32,14 +31,14 @@ _READING: Final[dict[str, Callable[[Session, Namespace], Awaitable[Exit]]]] = {
 }
 
 
-def perform(verb: str, asked: Namespace, clock: Clock | None = None) -> Exit:
+def perform(verb: str, asked: Namespace) -> Exit:
     """Open the store, do ``verb``, close the store, and return the exit code.
 
     Raises:
         UsageError: the arguments do not fit the verb.
         EngineError: what stood in the way.
     """
-    return asyncio.run(_perform(verb, asked, clock))
+    return asyncio.run(_perform(verb, asked))
 
 
 def exit_of_refusal(error: RefusedError) -> Exit:
@@ -47,10 +46,10 @@ def exit_of_refusal(error: RefusedError) -> Exit:
     return _OF_CODE.get(code_of(error), Exit.REFUSED)
 
 
-async def _perform(verb: str, asked: Namespace, clock: Clock | None) -> Exit:
+async def _perform(verb: str, asked: Namespace) -> Exit:
     printer = Printer(is_json=asked.json, is_utc=asked.utc)
     request = _checked(verb, asked)
-    async with open_session(asked, printer, clock=clock) as session:
+    async with open_session(asked, printer) as session:
         if request is not None:
             return await operating.operate(session, asked, request)
         return await _READING[verb](session, asked)

@@ -30,6 +30,10 @@ class Terminal(io.StringIO):
         return True
 
 
+def _no_screen(_asked: object) -> int:
+    raise AssertionError("a screen was opened")
+
+
 @dataclass(frozen=True)
 class Ran:
     code: int
@@ -87,7 +91,7 @@ class Deck:
         self.capsys.readouterr()
         self.monkeypatch.setenv("FLOWDECK_STORE", str(self.place))
         self.monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Terminal(typed))
-        code = run(words)
+        code = run(words, paint=_no_screen, demonstrate=_no_screen)
         told = self.capsys.readouterr()
         return Ran(code, told.out, told.err)
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_maker import Deck, RefusingBus
+from store_maker import Deck, RefusingBus, Terminal
 
+from console.cli.main import run
 from engine.orchestrator import ProductionWorkflowOrchestrator
 
 LISTED = (
@@ -233,3 +235,24 @@ def test_backup_says_where_the_copy_is(deck: Deck, tmp_path: Path) -> None:
     deck.flow()
     (told,) = deck.run("backup", str(tmp_path / "copy.db"), "--json").records
     assert told["bytes"] == (tmp_path / "copy.db").stat().st_size > 0
+
+
+def test_at_a_terminal_the_console_opens_on_the_place_that_was_named(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Namespace] = []
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FLOWDECK_STORE", "elsewhere")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stdout", Terminal())
+
+    def paint(asked: Namespace) -> int:
+        opened.append(asked)
+        return 3
+
+    assert run([str(deck.place), "--utc"], paint=paint, demonstrate=paint) == 3
+    assert run([], paint=paint, demonstrate=paint) == 3
+    assert run(["demo", "--seed", "7"], paint=paint, demonstrate=paint) == 3
+    assert [asked.store for asked in opened[:2]] == [str(deck.place), "elsewhere"]
+    assert [asked.utc for asked in opened] == [True, False, False]
+    assert opened[2].seed == 7

@@ -24,7 +24,7 @@ def test_help_names_every_verb_quickly_and_loads_neither_engine_nor_screen() -> 
     code = (
         "import sys\n"
         "from console.cli.main import run\n"
-        "assert run(['--help']) == 0\n"
+        "assert run(['--help'], paint=exit, demonstrate=exit) == 0\n"
         "loaded = [name for name in ('engine', 'textual', 'pydantic', 'rich', 'asyncio') if name in sys.modules]\n"
         "print(loaded, file=sys.stderr)"
     )
@@ -44,7 +44,7 @@ def test_no_verb_loads_the_screen(deck: Deck) -> None:
     code = (
         "import sys\n"
         "from console.cli.main import run\n"
-        f"run(['ls', '--store', {str(deck.place)!r}])\n"
+        f"run(['ls', '--store', {str(deck.place)!r}], paint=exit, demonstrate=exit)\n"
         "print('textual' in sys.modules, file=sys.stderr)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
