@@ -27,9 +27,8 @@ CALLERS = (1, 64)
 
 
 def tell(name: str, count: int, wall_s: float, processor_s: float) -> None:
-    sys.stdout.write(
-        f"{name:34} {count / wall_s:8.0f}/s {wall_s / count * 1e6:8.0f} us wall {processor_s / count * 1e6:8.0f} us cpu\n"
-    )
+    wall_us, processor_us = wall_s / count * 1e6, processor_s / count * 1e6
+    sys.stdout.write(f"{name:34} {count / wall_s:8.0f}/s {wall_us:8.0f} us wall {processor_us:8.0f} us cpu\n")
 
 
 def raw(place: Path, rows: int) -> None:
