@@ -190,6 +190,12 @@ class Pty:
             self.settle(0.01)
         return self.exit_code
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the program is stopped, as by ctrl+z in a shell."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+        return stat.rsplit(")", 1)[1].split()[0] == "T"
+
     def cpu_s(self) -> float:
         """Return the processor time the program has used, in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()

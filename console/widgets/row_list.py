@@ -335,10 +335,9 @@ class RowList(LineView, can_focus=True):
             if cells:
                 text = join(_GAP, (fit(_form(cell, cells), cells, column.align), EMPTY))
                 spans.append(self.span(text, _shade(cell.style, row, is_cursor=is_cursor), ground))
-        if spans and sum(width(SafeText(span.text)) for span in spans) >= self.size.width:
-            # The gap after the last column is where the mark of the position stands.
-            last = spans.pop()
-            spans.append(Segment(last.text[:-GAP], last.style))
+        if spans[-1].cell_length > GAP and sum(span.cell_length for span in spans) == self.size.width:
+            # the gap after the last column is where the mark of the position stands
+            spans[-1] = Segment(spans[-1].text[:-GAP], spans[-1].style)
         line = padded(spans, max(0, self.size.width - 1), self.span(_BLANK, "text", ground))
         return (*line, self._position_span(y, ground)) if self.size.width else line
 
@@ -359,7 +358,7 @@ class RowList(LineView, can_focus=True):
     def _column_widths(self) -> tuple[int, ...]:
         if self._widths_for != self.size.width:
             self._widths_for = self.size.width
-            self._widths = share(self._columns, max(0, self.size.width - self._gutter - 1))
+            self._widths = share(self._columns, max(0, self.size.width - self._gutter - GAP))
         return self._widths
 
     # Places

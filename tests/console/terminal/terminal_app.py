@@ -75,6 +75,8 @@ class TerminalApp(SafeApp):
         match event.key:
             case "m":
                 self._is_measuring, self._longest_gap_s = True, 0.0
+            case "f":
+                self._mode = "plain"
             case "w":
                 self._note()
             case "c":

@@ -139,6 +139,13 @@ def test_escape_alone_arrives_after_its_delay_and_not_before() -> None:
     assert terminal.guard.wait_s(at=terminal.at) is None
 
 
+@pytest.mark.parametrize("broken", [b"\x1b[1;2", b"\x1b]11;rgb", b"\x1bP>|x", b"\x1b[?", b"\x1b_G"])
+def test_a_sequence_broken_off_by_another_is_dropped_alone(broken: bytes) -> None:
+    terminal = Terminal().send(broken + b"\x1b[A")
+    assert terminal.keys == ["up"]
+    assert terminal.guard.dropped == 1
+
+
 def test_alt_and_a_key_does_not_swallow_the_next() -> None:
     assert Terminal().send(b"\x1bR\x1b[A").keys == ["alt+shift+r", "up"]
     assert Terminal().send(b"\x1bxj").keys == ["alt+x", "j"]

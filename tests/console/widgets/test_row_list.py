@@ -109,6 +109,11 @@ async def test_rows_stand_under_their_titles_with_the_cursor_on_the_first() -> N
         assert all(len(line) == 50 for line in app.lines)
 
 
+async def test_the_last_column_shows_whole_beside_the_mark_of_the_position() -> None:
+    async with shown([row(f"wf{n}", owner="exactly-nineteen-ch") for n in range(40)]) as (app, _):
+        assert app.lines[1].endswith("exactly-nineteen-ch▐")
+
+
 async def test_the_cursor_follows_its_key_when_the_order_changes() -> None:
     async with shown(rows(5)) as (app, _):
         app.rows.move_to("wf1")
@@ -394,6 +399,17 @@ async def test_a_hundred_thousand_made_rows_are_shown_and_followed_within_the_fi
 
 
 _STYLES = (Style(color="red"), Style(color="green"), Style(bold=True))
+
+
+def test_changes_far_apart_are_two_spans_and_those_close_together_one() -> None:
+    def line(*texts: str) -> tuple[Segment, ...]:
+        return tuple(Segment(text) for text in texts)
+
+    before = line("aaaa", "bbb", "cccc", "ddddddddd", "eee")
+    assert list(changed_spans(before, line("AAAA", "bbb", "CCCC", "ddddddddd", "EEE"))) == [(0, 11), (20, 3)]
+    assert list(changed_spans(before, before)) == []
+
+
 LINES = st.lists(st.tuples(st.text("ab漢 ", min_size=1, max_size=4), st.integers(0, 2)), max_size=6)
 
 
