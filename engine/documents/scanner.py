@@ -20,6 +20,7 @@ from engine.errors import DamagedDocumentError, StoreError
 from engine.store.protocol import Store
 from engine.store.query import DocumentRow
 
+_PORTION: Final = 1_000
 _CHUNK: Final = 128
 _AT_ONCE: Final = 2
 _CHUNK_BYTES: Final = 4 * 1024 * 1024
@@ -205,9 +206,13 @@ class Scanner:
         task.add_done_callback(self._tasks.discard)
 
     async def _load(self) -> None:
-        if not self._is_loaded:
-            await self._run_blocking(self._take_in, await self._store.documents())
-            self._is_loaded = True
+        """Learn what the ledger knows, a portion at a time: rows of all of them would fill the memory."""
+        after = ""
+        while not self._is_loaded:
+            rows = await self._store.documents(after, _PORTION)
+            self._take_in(rows)
+            self._is_loaded = len(rows) < _PORTION
+            after = next(reversed(list(rows)), after)
 
     def _take_in(self, rows: Mapping[str, DocumentRow]) -> None:
         for name, row in rows.items():

@@ -225,8 +225,11 @@ class EngineStore(Protocol):
 class DocumentStore(Protocol):
     """What the ledger knows of the files that are its workflows' published copies."""
 
-    async def documents(self) -> Mapping[str, DocumentRow]:
-        """Return every known document by file name (one scan's worth; bodies left out)."""
+    async def documents(self, after: str = "", limit: int | None = None) -> Mapping[str, DocumentRow]:
+        """Return known documents by file name, in name order, those after ``after`` (bodies left out).
+
+        A store may know a hundred thousand: who goes through them all asks for ``limit`` at a time.
+        """
         ...
 
     async def document(self, name: str) -> DocumentRow | None:

@@ -26,6 +26,7 @@ _COLUMNS: Final = (
     "looked_at",
 )
 _ROWS: Final = f"SELECT {sql.columns(_COLUMNS)}"
+_PAGE: Final = f"{_ROWS} FROM document WHERE name > ? ORDER BY name LIMIT ?"
 _ALL: Final = (*_COLUMNS, "foreign_body")
 _PUT: Final = f"INSERT OR REPLACE INTO document ({sql.columns(_ALL)}) VALUES {sql.marks(_ALL)}"
 _UNPUBLISHED: Final = """
@@ -37,11 +38,11 @@ WHERE w.owed_revision > coalesce(d.published_revision, 0) AND w.flag NOT IN ('co
 class SqliteDocuments(Ledger):
     """The documents' part of the store."""
 
-    async def documents(self) -> Mapping[str, DocumentRow]:
-        """Return every known document; see the protocol."""
+    async def documents(self, after: str = "", limit: int | None = None) -> Mapping[str, DocumentRow]:
+        """Return known documents in name order; see the protocol."""
 
         def work(connection: apsw.Connection) -> dict[str, DocumentRow]:
-            found = sql.rows(connection, f"{_ROWS} FROM document")
+            found = sql.rows(connection, _PAGE, after, -1 if limit is None else limit)
             return {values[0]: _document(values, None) for values in found}
 
         return await self._scan(work)
