@@ -26,10 +26,10 @@ SELECT json_group_array(row_id) FROM (
 SELECT row_id FROM workflow INDEXED BY workflow_flag WHERE flag <> '' AND phase <> 'failed'
 UNION SELECT row_id FROM workflow INDEXED BY workflow_deadline
   WHERE phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL AND deadline_at <= ?1
-UNION SELECT w.row_id FROM lock l JOIN workflow w ON w.id = l.workflow_id
+UNION SELECT w.row_id FROM lock l INDEXED BY lock_held CROSS JOIN workflow w ON w.id = l.workflow_id
   WHERE w.phase <> 'failed' AND l.owner <> '' AND (l.expires_at <= ?1
   OR EXISTS (SELECT 1 FROM engine e WHERE e.incarnation = l.incarnation AND e.ended_at IS NOT NULL))
-UNION SELECT w.row_id FROM event e INDEXED BY event_failing JOIN workflow w ON w.id = e.workflow_id
+UNION SELECT w.row_id FROM event e INDEXED BY event_failing CROSS JOIN workflow w ON w.id = e.workflow_id
   WHERE w.phase <> 'failed' AND e.status = 'pending' AND e.attempts > 0)
 """
 

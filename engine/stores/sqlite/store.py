@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import apsw
 
 from engine.clock import Clock
-from engine.errors import StoreUnsafeError
+from engine.errors import StoreError, StoreUnsafeError
 from engine.model.lock import Incarnation
 from engine.model.times import to_micros
 from engine.store.requests import Retention, StoreFacts
@@ -71,7 +72,9 @@ class SqliteStore(SqliteWorkflows, SqliteEvents, SqliteLocks, SqliteEngines, Sql
         try:
             if self._writer is not None:
                 me = self._me.incarnation
-                await self._write(lambda transaction: end(transaction, me))
+                # Where it cannot be written any more, the engine's kernel lock and heartbeat tell that it ended.
+                with contextlib.suppress(StoreError):
+                    await self._write(lambda transaction: end(transaction, me))
         finally:
             await self._close()
 

@@ -112,13 +112,20 @@ class ThreadWorker:
         while True:
             batch, last = self._take()
             if batch:
-                self._execute(batch)
+                self._do(batch)
                 _deliver(batch)
             if last is not None:
                 last()
                 for loop, ended in self._ended:
                     _on_loop(loop, _finish, ended)
                 return
+
+    def _do(self, batch: Sequence[Call[Any]]) -> None:
+        try:
+            self._execute(batch)
+        except BaseException as error:  # noqa: BLE001  a thread that died would leave every later caller waiting
+            for call in batch:
+                call.fail(error)
 
     def _take(self) -> tuple[list[Call[Any]], Callable[[], None] | None]:
         """Wait for a call and return it with all that queued up behind it."""

@@ -103,7 +103,7 @@ async def test_a_schema_upgraded_by_another_process_stops_each_write(open_ledger
     with pytest.raises(SchemaNewerError):
         await store.commit(creation(flow("wf_direct_2")))
     assert await store.read("wf_direct_2") is None
-    _run(ledger, "PRAGMA user_version = 1")
+    await store.close()
 
 
 async def test_reading_only_answers_every_write_with_the_reason(ledger: Path, clock: ManualClock) -> None:
