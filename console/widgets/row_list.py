@@ -98,9 +98,8 @@ class RowList(LineView, can_focus=True):
         has_marks: bool = True,
         has_resting_cursor: bool = True,
         id: str | None = None,  # noqa: A002  Textual's name
-        classes: str | None = None,
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id)
         self._columns = tuple(columns)
         self._widths: tuple[int, ...] = ()
         self._widths_for = -1
