@@ -145,23 +145,28 @@ def _prepared(directory: Path, settings: Settings) -> str:
     Raises:
         StoreUnsafeError: it cannot serve as a store.
     """
-    if not os.path.lexists(directory):
+    if not directory.exists():
         _make(directory, settings)
     elif not directory.is_dir():
         raise StoreUnsafeError(
             f"{directory} is a file, not a directory. Nothing was changed. "
             "Give the directory that holds the workflow documents."
         )
-    if not os.access(directory, os.R_OK | os.X_OK):
+    if not _may(directory, os.R_OK | os.X_OK):
         raise StoreUnsafeError(
             f"{directory} cannot be read: permission denied. Nothing was changed. "
             "Ask for read and search permission, or run as its owner."
         )
     if settings.is_read_only:
         return "it was opened with --read-only" if settings.kind != "service" else "it was opened for reading only"
-    if not os.access(directory, os.W_OK):
+    if not _may(directory, os.W_OK):
         return "the directory is not writable"
     return ""
+
+
+def _may(directory: Path, what: int) -> bool:
+    """Return whether this process may do ``what``, judged by the rights it acts with."""
+    return os.access(directory, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _make(directory: Path, settings: Settings) -> None:

@@ -16,10 +16,10 @@ from engine import ProductionWorkflowOrchestrator
 async def make_engine(tmp_path: Path) -> AsyncIterator[MakeEngine]:
     made: list[ProductionWorkflowOrchestrator] = []
 
-    def make(**options: Any) -> ProductionWorkflowOrchestrator:
+    def make(*parts: object, **options: Any) -> ProductionWorkflowOrchestrator:
         options.setdefault("persistence_dir", tmp_path / "store")
         options.setdefault("log_dir", tmp_path / "log")
-        engine = ProductionWorkflowOrchestrator(**options)
+        engine = ProductionWorkflowOrchestrator(*parts, **options)
         made.append(engine)
         return engine
 

@@ -163,9 +163,7 @@ def test_it_is_constructed_outside_a_loop_and_in_a_worker_thread(tmp_path: Path)
     assert asyncio.run(use()).startswith("wf_direct_")
 
 
-async def test_without_persistence_nothing_is_written_to_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_persistence_nothing_is_written_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WORKFLOW_LOG_DIR", raising=False)
     for engine in (ProductionWorkflowOrchestrator(enable_persistence=False), WorkflowOrchestrator()):

@@ -74,8 +74,7 @@ async def test_each_change_is_on_disk_when_its_call_returns(
     assert found["state"] == "module_execution"
     assert found["module_execution_result"]["x"] != found["module_execution_result"]["x"]  # NaN stays NaN
     assert found["state_history"] == [
-        {**entry, "metadata": found["state_history"][0]["metadata"]}
-        for entry in engine.get_state_history(workflow_id)
+        {**entry, "metadata": found["state_history"][0]["metadata"]} for entry in engine.get_state_history(workflow_id)
     ]
     assert found["flowdeck"]["revision"] == 2
     await engine.rollback_workflow_state(workflow_id)

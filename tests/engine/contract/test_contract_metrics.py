@@ -57,8 +57,7 @@ async def test_prometheus_has_the_names_and_labels_of_the_contract(make_engine: 
     failing = await engine.create_direct_workflow("q", "erp")
     await engine.transition_state(failing, "completed")
     families = {
-        family.name: family
-        for family in text_string_to_metric_families(engine.get_prometheus_metrics().decode())
+        family.name: family for family in text_string_to_metric_families(engine.get_prometheus_metrics().decode())
     }
     labels = {
         "workflow_orchestrator": {"workflow_type", "status", "state"},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 from making import MakeEngine
@@ -107,6 +108,6 @@ async def test_concurrent_rollbacks_and_transitions_do_not_stop_the_engine(make_
             *(engine.get_workflow(workflow_id) for _ in range(5)),
         )
     history = await engine.state_history_of(workflow_id)
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in pairwise(history):
         assert before["to_state"] == after["from_state"]
     assert engine.get_state_history(workflow_id) == history

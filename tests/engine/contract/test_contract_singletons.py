@@ -146,4 +146,4 @@ def test_an_engine_that_was_never_cleaned_up_keeps_no_process_alive(tmp_path: Pa
     )
     assert ended.stdout == "over\n"
     if "use()" in ending:
-        assert list((tmp_path / "logs" / "workflow").glob("*.jsonl"))[0].read_text().count("workflow_created") == 1
+        assert next((tmp_path / "logs" / "workflow").glob("*.jsonl")).read_text().count("workflow_created") == 1

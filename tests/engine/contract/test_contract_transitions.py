@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ async def test_a_line_allows_its_next_state_and_failure_and_nothing_else(
 ) -> None:
     every = [*INTELLIGENT, "failed", "cancelled", "no_such_state"]
     workflow_id = await at(engine, "initialized", line)
-    for here, following in zip(line, line[1:], strict=False):
+    for here, following in pairwise(line):
         allowed = {following} if here == "initialized" else {following, "failed"}
         for wrong in set(every) - allowed:
             assert not await engine.transition_state(workflow_id, wrong)
@@ -119,9 +120,7 @@ async def test_step_data_records_a_step_and_fills_the_result_slot_of_its_state(
         {"metadata": ["not", "a", "mapping"]},
     ],
 )
-async def test_bad_step_data_changes_nothing(
-    engine: ProductionWorkflowOrchestrator, tmp_path: Path, bad: Any
-) -> None:
+async def test_bad_step_data_changes_nothing(engine: ProductionWorkflowOrchestrator, tmp_path: Path, bad: Any) -> None:
     workflow_id = await at(engine, "module_execution")
     document = tmp_path / "store" / f"{workflow_id}.json"
     before, bytes_before = await engine.get_workflow(workflow_id), document.read_bytes()
@@ -215,8 +214,9 @@ async def test_history_is_a_copy(engine: ProductionWorkflowOrchestrator) -> None
     workflow_id = await at(engine, "module_execution")
     engine.get_state_history(workflow_id)[0]["metadata"]["x"] = 1
     engine.get_state_history(workflow_id).clear()
-    assert engine.get_state_history(workflow_id)[0]["metadata"] == {} or "x" not in (
-        engine.get_state_history(workflow_id)[0]["metadata"]
+    assert (
+        engine.get_state_history(workflow_id)[0]["metadata"] == {}
+        or "x" not in (engine.get_state_history(workflow_id)[0]["metadata"])
     )
     assert len(engine.get_state_history(workflow_id)) == 1
 
