@@ -1,4 +1,4 @@
-"""How long a console takes to open a store, to filter it, and what it holds: ``python tests/bench/console_open.py DIR``.
+"""How long a console takes to open and filter a store, and what it holds: ``python tests/bench/console_open.py DIR``.
 
 Prints one line a round: first frame after start, first full list after the first frame, three filters from the pasted
 words to the first new list, and the resident memory at the end.
