@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from console.actions import ACTIONS, PANE_NAMES, OperatorAction
+from console.actions import ACTIONS, LOOK, MARK, MOVE, PANE_NAMES, OperatorAction
 from console.filters import FilterError, parse_filter
 from console.pane_set import PANES
 from console.places import BOARD_COLUMNS, BOARD_ROWS, Layout
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _BY_KEY: Final[Mapping[str, OperatorAction]] = {key: action for action in ACTIONS for key in action.keys}
 _SORTS: Final = tuple(Sort)
+_CHOOSING: Final = (MOVE, MARK, LOOK)
+"""Groups of actions after which the cursor stays with its workflow."""
+
 _QUIT_KEYS: Final = ("y", "enter")
 
 
@@ -108,6 +111,8 @@ class Keys:
             self._do[action.id]()
         else:
             screen.say(f"{action.label.lower()} is not here yet")
+        if action.group in _CHOOSING or action.is_plan:
+            screen.is_at_head = action.id == "move.first"
 
     # Moving
 
@@ -180,7 +185,7 @@ class Keys:
         screen = self._screen
         if screen.is_plan_open:
             screen.operating.leave(has_applied=False)
-        screen.say("leave the console? y leaves, any other key stays; the engine's work is not touched", "strong")
+        screen.say("leave the console? y leaves, any other key stays", "strong")
 
     def _answer_quit(self, key: str) -> None:
         self._is_asking_quit = False

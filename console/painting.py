@@ -13,7 +13,7 @@ from console.paging import Stretch
 from console.reading import Turn
 from console.text import safe
 from console.view.flows import FlowFacts
-from console.view.frame import SORT_WORDS, Status, Tab, footer_line, status_line, tabs_line
+from console.view.frame import SORT_WORDS, Status, Tab, footer_line, notice_lines, status_line, tabs_line
 from console.view.header import Freshness, banner_line, header_line
 from console.view.lines import CellLine, cell
 from console.view.strip import state_line, why_lines
@@ -68,7 +68,11 @@ class Painting:
 
     def status(self) -> None:
         """Paint the line above the footer."""
-        self._screen.status.show(lambda cells, _lines: (status_line(self._status(), cells),))
+        sentence, style = self._screen.notice
+        if sentence:
+            self._screen.status.show(lambda cells, _lines: notice_lines(sentence, style, cells))
+        else:
+            self._screen.status.show(lambda cells, _lines: (status_line(self._status(), cells),))
 
     def footer(self) -> None:
         """Paint the keys worth knowing now."""
@@ -122,7 +126,6 @@ class Painting:
     def _status(self) -> Status:
         screen = self._screen
         deck = screen.deck
-        sentence, style = screen.notice
         line = deck.filter_line
         if deck.is_problem_only:
             line = f"{line} is:problem".strip()
@@ -135,15 +138,13 @@ class Painting:
             marked=len(deck.event_marks) if screen.active == "retry" else len(deck.marks),
             hidden=0 if screen.active == "retry" else deck.hidden,
             sort=SORT_WORDS.get(deck.sort.value, deck.sort.value),
-            notice=sentence,
-            notice_style=style,
         )
 
     def _keys(self) -> Sequence[OperatorAction]:
         """Return the footer's actions: those that can act on what the cursor is on."""
         screen = self._screen
         if screen.reader_name:
-            return tuple(action(one) for one in _READER_FOOTER)
+            return tuple(action(one) for one in _READER_FOOTER if one != "look.copy" or screen.reader_name != "help")
         context = screen.context()
         on = [one for one in PLANS if one.refusal(context) is None]
         return (*(action(one) for one in _FOOTER), *on[:_PLANS_SHOWN], *(action(one) for one in _FOOTER_END))
@@ -173,7 +174,14 @@ class Painting:
             total = deck.audit.total(None)
             panes.audit.show(deck.audit.rows, now, screen.zone, total=total, first=deck.audit.offset)
         self._counts()
-        self.frame()
+        if all(name == "ping" for name in names):
+            self.header()
+        elif all(name in ("ping", "detail") for name in names):
+            self.header()
+            self.detail()
+            self.footer()
+        else:
+            self.frame()
 
     def flows(self) -> None:
         """Paint the flows as soon as they are read, before they are counted."""
@@ -189,6 +197,8 @@ class Painting:
             empty = "no workflows are here yet"
         flows = screen.panes.flows
         flows.show(deck.flows.rows, self.facts(), total=deck.flow_total, first=deck.flows.offset, empty=empty)
+        if screen.is_at_head and deck.flows.is_at_first:
+            flows.rows.action_first()
         flows.rows.set_marks(frozenset(deck.marks))
 
     def facts(self) -> FlowFacts:
@@ -226,17 +236,28 @@ class Painting:
         """Paint the strip, the timeline, why, and an open description."""
         screen = self._screen
         deck = screen.deck
-        detail = deck.detail
-        screen.strip.show(self._strip)
-        if detail is None:
-            screen.panes.timeline.show_nothing()
-        else:
-            screen.panes.timeline.show(
-                lambda cells, lines: timeline_lines(detail, deck.line, screen.now(), screen.zone, (cells, lines))
-            )
-        screen.why.show(lambda cells, _lines: why_panel(deck.detail, deck.health, screen.now(), cells))
+        standing = screen.body.places
+        if "strip" in standing:
+            screen.strip.show(self._strip)
+        if "timeline" in standing:
+            self._timeline()
+        if "why" in standing:
+            screen.why.show(lambda cells, _lines: why_panel(deck.detail, deck.health, screen.now(), cells))
+        place = standing.get("why")
+        if place is not None and place.height != min(screen.body.size.height, self.why_height(place.width)):
+            screen.arrange_panes()
         if screen.reader_name == "describe":
             screen.reader.update_text(screen.looking.write_detail())
+
+    def _timeline(self) -> None:
+        screen = self._screen
+        detail, line = screen.deck.detail, screen.deck.line
+        if detail is None:
+            screen.panes.timeline.show_nothing()
+            return
+        screen.panes.timeline.show(
+            lambda cells, lines: timeline_lines(detail, line, screen.now(), screen.zone, (cells, lines))
+        )
 
     def why_height(self, cells: int) -> int:
         """Return the lines the why panel needs."""

@@ -24,6 +24,7 @@ from console.places import Layout, Place, frame_of, layout_of, places, with_pane
 from console.plans.panel import PlanPanel
 from console.pump import FAST_GAP_S, SSH_GAP_S, Pump, Wants
 from console.reading import Reading, Turn
+from console.view.frame import notice_lines
 from console.widgets.body import Body
 from console.widgets.drawn import Drawn
 from console.widgets.filter_bar import FilterBar
@@ -32,6 +33,7 @@ from console.widgets.reader import Reader, Write
 from console.widgets.row_list import RowList
 from engine.clock import Clock
 from engine.errors import EngineError
+from engine.model.names import Phase
 from engine.store.feed import NoticeKind
 
 _TICK_S: Final = 1.0
@@ -95,7 +97,10 @@ class DeckScreen(Screen[None]):
         self.active = "flows"
         self.reader_name = ""
         self.is_full = self.is_why_open = self.is_plan_open = False
+        self.is_at_head = True
+        """The operator watches the head of the flows, whoever is there, and has chosen no workflow yet."""
         self.notice: tuple[str, StyleName] = ("", "text")
+        self.status_lines = 1
         self.operating, self.looking = Operating(self, self.plan), Looking(self)
         self.painting, self.keys = Painting(self), Keys(self, monotonic)
         self.pump = Pump(self._serve, gap_s=SSH_GAP_S if is_slow else FAST_GAP_S)
@@ -150,7 +155,7 @@ class DeckScreen(Screen[None]):
         if self.link.state is LinkState.REFUSED:
             self.app.exit(message=self.link.sentence, return_code=STORE_UNSAFE)
         elif self.link.state is LinkState.OPEN:
-            self.pump.want("health", *self._visible_lists(), "detail")
+            self.pump.want(*self._visible_lists(), "detail", "health")
         self.painting.frame()
 
     async def _serve(self, wants: Wants) -> None:
@@ -218,6 +223,8 @@ class DeckScreen(Screen[None]):
         if self.link.state is LinkState.OPEN:
             is_due = self._health_at is None or self.clock.monotonic() - self._health_at >= _HEALTH_MOST_S
             self.pump.want("health" if is_due or self._owes_health else "ping")
+            if self.deck.detail is not None and self.deck.detail.row.phase is Phase.OPEN:
+                self.pump.want("detail")
             if "log" in self._visible_lists():
                 self.pump.want("log")
         self.plan.tick()
@@ -256,7 +263,7 @@ class DeckScreen(Screen[None]):
         frame = frame_of(shape, rows, is_full=self.is_full)
         self.tabs.display = frame.has_tabs
         self.footer.display = frame.has_footer
-        around = 3 + frame.has_tabs + frame.has_footer + bool(self.banner.display)
+        around = 2 + self.status_lines + frame.has_tabs + frame.has_footer + bool(self.banner.display)
         width, height = self.app.size.width, max(1, rows - around)
         standing = dict(places(shape, self.active, width, height, is_full=self.is_full))
         has_rules = shape in (Layout.BOARD, Layout.SPLIT) and not self.is_full
@@ -308,6 +315,11 @@ class DeckScreen(Screen[None]):
     def say(self, sentence: str, style: StyleName = "text") -> None:
         """Show a sentence above the footer until the next key."""
         self.notice = (sentence, style)
+        lines = len(notice_lines(sentence, style, self.app.size.width))
+        if lines != self.status_lines:
+            self.status_lines = lines
+            self.status.styles.height = lines
+            self.arrange_panes()
         self.painting.status()
 
     def want(self, *names: str, turn: Turn = Turn.AGAIN) -> None:

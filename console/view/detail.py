@@ -12,7 +12,8 @@ from console.glyphs import glyphs
 from console.text import fit, safe, safe_lines, wrap
 from console.view.lines import BLANK, CellLine, cell
 from console.view.strip import next_keys, stay_text
-from console.view.words import error_word, moment_text, since_text
+from console.view.words import moment_text, since_text, typed_error
+from engine.model.names import Origin
 from engine.model.times import parse_time
 from engine.model.workflow import Step, Workflow
 from engine.observation.views import Detail
@@ -74,7 +75,8 @@ def _state(detail: Detail, now: datetime, zone: tzinfo | None, cells: int) -> It
     marks = [word for word, is_on in (("forced", row.is_forced), (row.flag.value, bool(row.flag))) if is_on]
     forced = f"  ({', '.join(marks)})" if marks else ""
     yield from _labelled("state", f"{row.state}{forced}, for {since_text(row.entered_at, now)}", cells)
-    yield from _labelled("type", f"{row.workflow_type}, {row.origin.value}", cells)
+    driver = "written by another program" if row.origin is Origin.EXTERNAL else "driven by an engine of this store"
+    yield from _labelled("type", f"{row.workflow_type}, {driver}", cells)
     yield from _labelled("revision", f"{row.revision}, generation {row.generation}, attempt {row.attempt}", cells)
     if row.deadline_at is not None:
         left_s = (row.deadline_at - now).total_seconds()
@@ -96,8 +98,7 @@ def _texts(detail: Detail, cells: int) -> Iterator[CellLine]:
     if flow is None:
         return
     if flow.error is not None:
-        word = error_word(flow.error_type)
-        yield from _labelled("error", f"{word}: {flow.error}" if word else flow.error, cells, "bad")
+        yield from _labelled("error", typed_error(flow.error_type, flow.error), cells, "bad")
     yield from _labelled("input", _as_text(flow.user_input), cells)
     if flow.final_answer is not None:
         yield from _labelled("answer", flow.final_answer, cells)

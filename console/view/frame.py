@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from console.actions import OperatorAction
-from console.cells import StyleName
+from console.cells import Cell, StyleName
+from console.text import safe, wrap
 from console.view.lines import CellLine, cell, compose, line_width, part
 from console.view.words import count_text
 
@@ -47,6 +48,10 @@ def _tab(tab: Tab, shape: int, *, is_active: bool) -> CellLine:
     return (cell(f" {tab.key} ", "dim"), cell(name, "text"), *noted, cell(" "))
 
 
+NOTICE_LINES: Final = 3
+"""Lines a sentence about the last key may take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What the line above the footer says.
@@ -59,7 +64,6 @@ class Status:
         total: all rows, for a bounded search.
         marked: marks, and how many of them the filter hides.
         sort: the order in words.
-        notice: a sentence about the last key, shown instead of all else until the next one.
     """
 
     filter_line: str = ""
@@ -70,14 +74,16 @@ class Status:
     marked: int = 0
     hidden: int = 0
     sort: str = ""
-    notice: str = ""
-    notice_style: StyleName = "text"
+
+
+def notice_lines(sentence: str, style: StyleName, cells: int) -> tuple[CellLine, ...]:
+    """Return the sentence about the last key, whole where a few lines hold it."""
+    pieces = wrap(safe(sentence), max(8, cells - 2), max_lines=NOTICE_LINES)
+    return tuple((cell(" "), Cell(piece, style)) for piece in pieces)
 
 
 def status_line(status: Status, cells: int) -> CellLine:
-    """Return filter, marks and order, or the sentence about the last key."""
-    if status.notice:
-        return (cell(" "), *compose([part(1, cell(status.notice, status.notice_style))], cells - 1))
+    """Return filter, marks and order."""
     count = "" if status.count is None else count_text(status.count, is_capped=status.is_capped)
     if status.filter_line:
         parts = [

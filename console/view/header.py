@@ -19,7 +19,6 @@ from engine.rules.ages import age_text
 FRESH_S: Final = 3.0
 """Data older than this is no longer called live."""
 
-_PLACE_CELLS: Final = 40
 _MODES: Final[Mapping[str, tuple[str, StyleName]]] = {
     "live": ("LIVE", "ok"),
     "read-only": ("READ-ONLY", "warn"),
@@ -57,12 +56,18 @@ def shown_place(place: str) -> str:
     return f"{url.scheme}://{host}{url.path}"
 
 
+def _short_places(place: str) -> Sequence[str]:
+    """Return shorter forms of a path: its last two names, then its last."""
+    names = [name for name in place.split("/") if name]
+    return tuple("/".join(names[-count:]) for count in (2, 1) if count < len(names))
+
+
 def header_line(place: str, fresh: Freshness, now: datetime, zone: tzinfo | None, cells: int) -> CellLine:
     """Return place, mode with the age of the data, engines and the clock; mode and age never go."""
     name = safe(shown_place(place))
     health = fresh.health
     parts = [
-        part(2, Cell(cut_middle(name, _PLACE_CELLS), "strong"), Cell(cut_middle(name, 16, tail=12), "strong")),
+        part(2, Cell(name, "strong"), *(Cell(safe(short), "strong") for short in _short_places(name))),
         part(9, _mode(fresh)),
     ]
     if health is not None:

@@ -55,7 +55,7 @@ def why_lines(why: Why, cells: int, *, max_lines: int = 2) -> tuple[CellLine, ..
     room = max(1, cells - _WHY_INDENT)
     keys = next_keys(why)
     keys_width = line_width(keys) + 2 if keys else 0
-    texts = wrap(safe(_sentence(why)), room, max_lines=max_lines)
+    texts = wrap(safe(why.sentence or "nothing is known"), room, max_lines=max_lines)
     lines: list[CellLine] = [
         (cell("WHY  " if index == 0 else " " * _WHY_INDENT, "warn"), Cell(text)) for index, text in enumerate(texts)
     ]
@@ -79,10 +79,6 @@ def next_keys(why: Why) -> CellLine:
         if action is not None:
             keys += [cell("  " if keys else ""), cell(action.key, "accent"), cell(f" {action.short}")]
     return tuple(keys)
-
-
-def _sentence(why: Why) -> str:
-    return why.sentence[:1].upper() + why.sentence[1:] if why.sentence else "Nothing is known."
 
 
 def _chain(pieces: Sequence[CellLine]) -> CellLine:

@@ -12,9 +12,9 @@ from console.durations import compact
 from console.glyphs import Glyphs, glyphs
 from console.text import SafeText, cut_middle, fit, safe
 from console.view.flows import limit_text
-from console.view.lines import BLANK, CellLine, Part, cell, compose, cut_line, line_width
-from console.view.strip import next_keys, why_lines
-from console.view.words import moment_text, short_state
+from console.view.lines import BLANK, CellLine, Part, cell, compose, cut_line
+from console.view.strip import why_lines
+from console.view.words import moment_text, seconds_since, short_state
 from engine.model.line import Line
 from engine.model.lock import Liveness
 from engine.model.names import Phase
@@ -24,8 +24,9 @@ from engine.rules.visits import Visit
 _NAME_CELLS: Final = 7
 _STAY_CELLS: Final = 6
 _LEAST_AXIS: Final = 8
-_WHY_LINES: Final = 5
-_HEAD_LINES: Final = 3
+_WHY_LEAST: Final = 2
+_BARS_KEPT: Final = 6
+"""Bars that go before the reason does, where lines are short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ def timeline_lines(
     """Return the picture of one workflow in ``size`` (cells, lines); older visits go first where lines are short."""
     cells, height = size
     head = _head(detail, cells)
-    why = (BLANK, *why_lines(detail.why, cells, max_lines=_WHY_LINES)) if height > len(head) + _WHY_LINES else ()
-    if why and line_width(next_keys(detail.why)) and height <= len(head) + len(why) + _HEAD_LINES:
-        why = ()
+    least = min(len(detail.visits), _BARS_KEPT) + 1
+    spare = height - len(head) - least - 1
+    why = (BLANK, *why_lines(detail.why, cells, max_lines=spare)) if spare >= _WHY_LEAST else ()
     room = max(1, height - len(head) - len(why))
     return (*head, *_bars(detail, line, now, zone, (cells, room)), *why)[:height]
 
@@ -130,7 +131,8 @@ def _bar_line(visit: Visit, axis: Axis, detail: Detail, line: Line | None, now: 
     middle: CellLine = (Cell(before, "dim"), Cell(drawn, style), Cell(after, "dim"))
     if visit.deadline_at is not None and visit.left_at is None:
         middle = _with_deadline(middle, axis.at(visit.deadline_at), is_over=visit.deadline_at <= now)
-    stay = "" if is_present and detail.row.phase is not Phase.OPEN else compact(visit.duration_s)
+    stay_s = visit.duration_s if visit.left_at is not None else seconds_since(visit.entered_at, now)
+    stay = "" if is_present and detail.row.phase is not Phase.OPEN else compact(stay_s)
     return (
         Cell(fit(safe(short_state(visit.state, line)), _NAME_CELLS), name_style),
         cell(" "),

@@ -11,7 +11,7 @@ from console.glyphs import glyphs
 from console.text import fit, safe, wrap
 from console.view.lines import CellLine, cell, compose, cut_line, part
 from console.view.strip import next_keys
-from console.view.words import error_word, since_text
+from console.view.words import since_text, typed_error
 from engine.model.lock import Liveness
 from engine.model.names import Phase
 from engine.observation.views import Detail, Health
@@ -53,8 +53,7 @@ def _evidence(detail: Detail, health: Health | None, now: datetime, room: int) -
         text = f"{held.lock.owner} is {held.liveness.value} ({held.evidence}), expires in {age_text(held.left_s)}{void}"
         yield from _fact("lock", text, room, "bad" if held.liveness is Liveness.DEAD else "text")
     if row.error is not None:
-        word = error_word(row.error_type)
-        yield from _fact("error", f"{word}: {row.error}" if word else row.error, room, "bad")
+        yield from _fact("error", typed_error(row.error_type, row.error), room, "bad")
     failing = [event for event in detail.events if event.status.value == "pending" and event.attempts]
     if failing:
         said = failing[0].error or "no reason is known"

@@ -46,6 +46,12 @@ def error_word(error_type: str | None) -> SafeText:
     return safe("" if error_type is None else ERROR_WORDS.get(error_type, error_type[:8]))
 
 
+def typed_error(error_type: str | None, error: str) -> str:
+    """Return an error with its type before it, where its text does not begin with that already."""
+    word = "" if error_type is None else ERROR_WORDS.get(error_type, error_type)
+    return error if not word or error.lower().startswith(word) else f"{word}: {error}"
+
+
 def short_state(state: str, line: Line | None = None) -> str:
     """Return a state's short name, from its line where it is known."""
     if line is not None and state in line.short:
