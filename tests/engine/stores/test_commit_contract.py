@@ -247,9 +247,16 @@ async def test_a_holders_own_rollback_keeps_its_grant_and_anothers_voids_it(
         move(first, "initialized", kind=EntryKind.ROLLBACK, values={"generation": 2}, claim=claim_of(lock))
     )
     assert (await store.lock(WF)).generation == 2
-    third = await commit(
-        move(second, "initialized", kind=EntryKind.ROLLBACK, values={"generation": 3}, lock_policy=LockPolicy.PASS)
+    stale = claim_of(lock)
+    operators = move(
+        second,
+        "initialized",
+        kind=EntryKind.ROLLBACK,
+        values={"generation": 3},
+        lock_policy=LockPolicy.PASS,
+        claim=stale,
     )
+    third = await commit(operators)
     assert (await store.lock(WF)).generation == 2
     claim = replace(claim_of(lock), generation=2)
     late = await store.commit(move(third, "module_execution", claim=claim))
@@ -293,6 +300,17 @@ async def test_refusals_without_a_workflow_have_the_store_wide_chain(store: Stor
     ]
     assert entries[1].hash == chain_hash(entries[0].hash, entries[1])
     assert (await store.counters("errors/"))["errors/state_transition_error"] == 2
+
+
+async def test_the_end_of_each_chain_is_kept_beside_it(store: Store, commit: Commit) -> None:
+    assert await store.chain_head(WF) == (0, "")
+    assert await store.chain_head("") == (0, "")
+    made = await commit(creation(flow()))
+    await commit(note(made, "n"))
+    await store.record_refusal(_refusal("wf_not_there"))
+    for chain in (WF, ""):
+        newest = (await store.entries(chain))[-1]
+        assert await store.chain_head(chain) == (newest.n, newest.hash)
 
 
 async def test_entries_are_paged_and_history_is_a_selection_of_them(store: Store, commit: Commit) -> None:

@@ -41,6 +41,14 @@ async def test_documents_are_kept_as_recorded_and_forgotten(store: Store) -> Non
     assert await store.document("wf_direct_1.json") is None
 
 
+async def test_documents_are_told_a_portion_at_a_time_in_name_order(store: Store) -> None:
+    names = [f"wf_{n}.json" for n in range(5)]
+    await store.record_documents([document(name) for name in reversed(names)])
+    assert list(await store.documents(limit=2)) == names[:2]
+    assert list(await store.documents(names[1], 2)) == names[2:4]
+    assert list(await store.documents(names[3])) == names[4:]
+
+
 async def test_a_damaged_document_is_a_row_and_counted(store: Store, commit: Commit) -> None:
     await commit(creation(flow()))
     await store.record_documents([damaged("b.json"), damaged("a.json"), document()])
