@@ -18,7 +18,6 @@ from engine.model.workflow import Workflow
 from engine.orchestrator.commands import Commands, demand_id
 from engine.orchestrator.running import Running
 from engine.rules import events
-from engine.rules.locks import is_expired
 from engine.store.outcomes import Granted, GrantOutcome, Held
 from engine.store.requests import LockRelease, LockRequest
 
@@ -86,9 +85,6 @@ class Locking:
             StoreError: the store cannot be read or written.
         """
         running = self._running
-        lock = await running.store.lock(claim.workflow_id)
-        if lock is None or lock.owner == "" or lock.fence != claim.fence or is_expired(lock, running.instant()):
-            return False
         release = LockRelease(
             workflow_id=claim.workflow_id, fence=claim.fence, now=running.instant(), act=Act(actor=running.caller)
         )

@@ -15,6 +15,7 @@ from engine.documents.watcher import Watcher
 from engine.errors import StoreError
 from engine.model.lock import Liveness
 from engine.orchestrator.settings import SERVICE
+from engine.orchestrator.signals import end_tasks
 from engine.store.protocol import Store
 from engine.supervisor import Probe, Role
 
@@ -111,16 +112,17 @@ class Scanning:
     async def _scan_under_the_role(self) -> ScanReport:
         """Scan, however long it takes, and keep the role meanwhile."""
         scan = asyncio.ensure_future(self.scanner.scan())
+        holding = asyncio.ensure_future(self._hold_on())
         try:
-            while not scan.done():
-                pause = asyncio.ensure_future(self._clock.sleep(_ASK_EVERY_S))
-                await asyncio.wait((scan, pause), return_when=asyncio.FIRST_COMPLETED)
-                pause.cancel()
-                if self.role is not None and not scan.done():
-                    await self.role.hold()
-            return scan.result()
+            return await scan
         finally:
-            scan.cancel()
+            await end_tasks(scan, holding)
+
+    async def _hold_on(self) -> None:
+        while self.role is not None:
+            await self._clock.sleep(_ASK_EVERY_S)
+            with suppress(StoreError):
+                await self.role.hold()
 
     async def _may_scan(self) -> bool:
         """Return whether this engine is to scan now."""

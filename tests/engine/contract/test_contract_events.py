@@ -9,6 +9,9 @@ import pytest
 from making import MakeEngine
 
 from engine import ManualClock, ProductionWorkflowOrchestrator
+from engine.model.actor import Act, Actor, ActorKind
+from engine.rules.force import force
+from engine.rules.lines import DIRECT
 
 
 class ObjectBus:
@@ -201,6 +204,26 @@ async def test_lock_events_reach_the_bus_only_where_they_are_asked_for(
     await engine.acquire_workflow_lock(workflow_id, "alice")
     await engine.release_workflow_lock(workflow_id, "alice")
     assert bus.types == (["started", "lock.acquired", "lock.released"] if extra_events else ["started"])
+
+
+@pytest.mark.parametrize("extra_events", [False, True])
+async def test_operators_events_reach_the_bus_only_where_they_are_asked_for(
+    make_engine: MakeEngine, extra_events: bool
+) -> None:
+    bus = ObjectBus()
+    engine = make_engine(event_bus=bus, extra_events=extra_events)
+    workflow_id = await engine.create_direct_workflow("q", "erp")
+    bus.events.clear()
+    operator = Actor(name="ops@here", kind=ActorKind.OPERATOR)
+    await engine.committer.run(
+        workflow_id,
+        lambda workflow, at: force(
+            workflow, DIRECT, "response_generation", results={}, at=at, actor=operator, reason="by hand, ticket 4"
+        ),
+        act=Act(actor=operator),
+        payload={},
+    )
+    assert bus.types == (["forced", "state_changed"] if extra_events else ["state_changed"])
 
 
 async def test_prometheus_counts_events_by_fate(make_engine: MakeEngine) -> None:

@@ -144,3 +144,15 @@ async def test_the_lock_is_in_the_audit_and_not_in_the_document(engine: Producti
     assert await engine.get_workflow(workflow_id) == before
     kinds = [entry.kind.value for entry in await engine.store.entries(workflow_id) if entry.is_audit]
     assert kinds == ["lock.acquired", "lock.released"]
+
+
+async def test_a_lock_of_the_default_owner_that_ran_out_refuses_its_old_holder_nothing(
+    make_engine: MakeEngine,
+) -> None:
+    clock = ManualClock()
+    engine = make_engine(clock=clock, enable_persistence=False, supervises=False)
+    workflow_id = await started(engine)
+    assert await engine.acquire_workflow_lock(workflow_id, timeout=10)
+    await clock.advance(11)
+    assert await elsewhere(engine.acquire_workflow_lock(workflow_id))
+    assert await engine.transition_state(workflow_id, "response_generation")

@@ -233,6 +233,29 @@ async def test_after_a_timeout_the_hung_work_is_given_up_and_a_second_timeout_fa
     assert states[2:] == ["module_execution", "expert_routing", "module_execution", "failed"]
 
 
+async def test_a_result_that_comes_after_a_rollback_is_discarded_and_the_run_goes_on_from_there(
+    make_engine: MakeEngine,
+) -> None:
+    engine = make_engine(enable_persistence=False)
+    await engine.start()
+    owner = engine._life.rooms.running.caller.name
+    answers = ["late", "in time"]
+
+    async def module(workflow_id: str) -> dict[str, str]:
+        answer = answers.pop(0)
+        if answer == "late":
+            assert await engine.rollback_workflow_state(workflow_id, lock_owner=owner)
+        return {"response": answer}
+
+    workflow_id = await engine.create_intelligent_workflow("q")
+    outcome = await engine.execute_intelligent_workflow(workflow_id, lambda query: [query], lambda: "erp", module)
+    assert (outcome["success"], outcome["response"]) == (True, "in time")
+    found = await engine.get_workflow(workflow_id)
+    assert found is not None
+    assert "late" not in str(found)
+    assert [step["state"] for step in found["steps"]].count("module_execution") == 1
+
+
 async def test_a_cancelled_workflow_ends_its_drive(make_engine: MakeEngine) -> None:
     engine = make_engine(enable_persistence=False)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +67,17 @@ def test_a_disk_that_refuses_loses_lines_counts_them_and_stops_nobody(tmp_path: 
     log.close()
     assert log.dropped == 1
     log.close()
+
+
+def test_the_last_lines_of_a_process_that_just_ends_are_written(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from engine import SystemClock; from engine.structured_log import StructuredLog\n"
+        f"log = StructuredLog(Path({str(tmp_path)!r}), SystemClock())\n"
+        "for n in range(3000): log.write('many', 'x' * 900, data={'n': n})\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+    (file,) = tmp_path.iterdir()
+    assert len(lines(file)) == 3000
 
 
 def test_without_a_directory_nothing_is_written_and_no_thread_begins() -> None:

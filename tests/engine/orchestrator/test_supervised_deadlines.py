@@ -230,22 +230,22 @@ async def test_a_failing_store_does_not_end_the_watch(make_engine: MakeEngine) -
     assert failures == []
 
 
-async def test_a_workflow_of_an_unknown_line_does_not_hold_up_the_others(make_engine: MakeEngine) -> None:
+async def test_workflows_of_an_unknown_line_do_not_hold_up_the_others(make_engine: MakeEngine) -> None:
     clock = ManualClock()
     engine = make_engine(clock=clock, enable_persistence=False, state_timeout=5, supervises=False)
     watch = await watch_of(engine)
-    unknown, known = await stuck(engine), await stuck(engine)
     find_line = watch._find_line
-    watch._find_line = lambda _: None
-    await clock.advance(2)
-    await engine.transition_state(known, "module_execution")
-    await clock.advance(3)
-    await watch.turn()
-    assert await state_of(engine, unknown) == "expert_routing"
-    watch._find_line = find_line
+    watch._find_line = lambda workflow_type: None if workflow_type == "direct" else find_line(workflow_type)
+    for _ in range(250):  # more than one batch, and all of them overdue first
+        unknown = await engine.create_direct_workflow("q", "erp")
+        assert await engine.transition_state(unknown, "module_execution")
+    await clock.advance(1)
+    known = await stuck(engine)
     await clock.advance(5)
-    await watch.turn()
-    assert await state_of(engine, known) == "expert_routing"
+    for _ in range(3):
+        await watch.turn()
+    assert await state_of(engine, known) == "rag_retrieval_1"
+    assert await state_of(engine, unknown) == "module_execution"
 
 
 async def test_an_engine_that_ended_counts_as_dead_and_this_one_as_alive(make_engine: MakeEngine) -> None:
