@@ -9,6 +9,10 @@ import pytest
 from making import MakeEngine
 
 from engine import ManualClock, ProductionWorkflowOrchestrator
+from engine.model.actor import Act, Actor, ActorKind
+from engine.model.change import LockPolicy
+from engine.rules.lines import INTELLIGENT
+from engine.rules.rollback import roll_back
 from engine.runner import call, offered, worded
 
 
@@ -233,18 +237,25 @@ async def test_after_a_timeout_the_hung_work_is_given_up_and_a_second_timeout_fa
     assert states[2:] == ["module_execution", "expert_routing", "module_execution", "failed"]
 
 
-async def test_a_result_that_comes_after_a_rollback_is_discarded_and_the_run_goes_on_from_there(
+async def test_a_result_that_comes_after_an_operators_rollback_is_discarded_and_the_run_goes_on_from_there(
     make_engine: MakeEngine,
 ) -> None:
-    engine = make_engine(enable_persistence=False)
+    engine, console = make_engine(), make_engine(kind="console")
     await engine.start()
-    owner = engine._life.rooms.running.caller.name
+    await console.start()
+    operator = Actor(name="ops@here", kind=ActorKind.OPERATOR)
     answers = ["late", "in time"]
 
     async def module(workflow_id: str) -> dict[str, str]:
         answer = answers.pop(0)
         if answer == "late":
-            assert await engine.rollback_workflow_state(workflow_id, lock_owner=owner)
+            await console.committer.run(
+                workflow_id,
+                lambda workflow, at: roll_back(workflow, INTELLIGENT, None, at=at, actor=operator),
+                act=Act(actor=operator),
+                payload={},
+                lock_policy=LockPolicy.PASS,
+            )
         return {"response": answer}
 
     workflow_id = await engine.create_intelligent_workflow("q")
@@ -253,7 +264,7 @@ async def test_a_result_that_comes_after_a_rollback_is_discarded_and_the_run_goe
     found = await engine.get_workflow(workflow_id)
     assert found is not None
     assert "late" not in str(found)
-    assert [step["state"] for step in found["steps"]].count("module_execution") == 1
+    assert [step["state"] for step in found["steps"]].count("expert_routing") == 2
 
 
 async def test_a_cancelled_workflow_ends_its_drive(make_engine: MakeEngine) -> None:
