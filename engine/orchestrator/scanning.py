@@ -19,6 +19,9 @@ from engine.orchestrator.signals import end_tasks
 from engine.store.protocol import Store
 from engine.supervisor import Probe, Role
 
+_HEAD_START_S: Final = 1.0
+"""How long a console's first list goes before its first scan, where the ledger knows documents already."""
+
 _ASK_EVERY_S: Final = 1.0
 """How often the role is asked for, or kept; its lease lasts far longer."""
 
@@ -98,7 +101,7 @@ class Scanning:
     async def _serve(self) -> None:
         """Watch and scan until the role is lost."""
         self._watcher.start()
-        self._next_at = self._clock.monotonic()
+        self._next_at = self._clock.monotonic() + await self._head_start_s()
         try:
             while await self._may_scan():
                 if self._clock.monotonic() >= self._next_at:
@@ -108,6 +111,11 @@ class Scanning:
                 await self._clock.sleep(min(_ASK_EVERY_S, max(0.0, left_s)))
         finally:
             await self._watcher.stop()
+
+    async def _head_start_s(self) -> float:
+        """Return how long the first scan waits; a directory that nobody has scanned is read at once."""
+        is_new = self.report is None and not await self._store.documents(limit=1)
+        return 0.0 if is_new or self._kind == SERVICE else _HEAD_START_S
 
     async def _scan_under_the_role(self) -> ScanReport:
         """Scan, however long it takes, and keep the role meanwhile."""
