@@ -27,7 +27,7 @@ QUEUE_FULL: Final = "retry_queue_full"
 
 _MINE: Final = """
 (incarnation IN (?, '')
-  OR EXISTS (SELECT 1 FROM engine g WHERE g.incarnation = e.incarnation AND (g.ended_at IS NOT NULL OR NOT g.has_bus)))
+  OR NOT EXISTS (SELECT 1 FROM engine g WHERE g.incarnation = e.incarnation AND g.ended_at IS NULL AND g.has_bus))
 """
 _IS_HEAD: Final = """
 NOT EXISTS (SELECT 1 FROM event p INDEXED BY event_pending WHERE p.status = 'pending'

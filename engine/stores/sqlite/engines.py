@@ -37,7 +37,6 @@ _COLUMNS: Final = (
 )
 _PUT: Final = f"INSERT OR REPLACE INTO engine ({sql.columns(_COLUMNS)}) VALUES {sql.marks(_COLUMNS)}"
 _RUNNING: Final = "phase = 'open' AND deadline_at IS NOT NULL AND paused_at IS NULL"
-_HAS_ENDED: Final = "EXISTS (SELECT 1 FROM engine e WHERE e.incarnation = lease.incarnation AND e.ended_at IS NOT NULL)"
 
 
 class SqliteEngines(Ledger):
@@ -177,8 +176,8 @@ def _lead(transaction: Transaction, name: str, ttl_s: float, now: datetime, dead
         transaction.run("UPDATE lease SET expires_at = ? WHERE name = ?", to_micros(expires_at), name)
         return Lease(name=name, incarnation=me, fence=row[1], expires_at=expires_at)
     is_free = row is None or transaction.value(
-        f"SELECT incarnation = '' OR expires_at <= ? OR {_HAS_ENDED} "
-        "OR incarnation IN (SELECT value FROM json_each(?)) FROM lease WHERE name = ?",
+        "SELECT incarnation = '' OR expires_at <= ? OR incarnation IN (SELECT value FROM json_each(?)) "
+        "FROM lease WHERE name = ?",
         at,
         json_list(dead),
         name,

@@ -61,7 +61,11 @@ class SqliteStore(SqliteWorkflows, SqliteEvents, SqliteLocks, SqliteEngines, Sql
             return self._facts
         facts = await self._open(me, is_read_only=is_read_only)
         if self._writer is not None:
-            await self._write(lambda transaction: register(transaction, me, b"{}"))
+            try:
+                await self._write(lambda transaction: register(transaction, me, b"{}"))
+            except StoreError:
+                await self._close()
+                raise
         return facts
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from ledger_values import creation, engine, flow
 
 from engine.clock import ManualClock
 from engine.errors import SchemaNewerError, StoreError, StoreReadOnlyError, StoreUnsafeError
+from engine.store.feed import Changes
 from engine.store.query import Query
 from engine.stores.sqlite import SqliteStore
 from engine.stores.sqlite.transaction import Transaction
@@ -172,6 +174,21 @@ async def test_a_directory_that_takes_no_ledger_is_no_store(place_of_nobody: Pat
     _become_nobody(place_of_nobody, place_of_nobody / ".flowdeck")
     with pytest.raises(StoreUnsafeError, match="There is no ledger"):
         await SqliteStore(place_of_nobody / ".flowdeck" / "ledger.db", clock=clock).open(engine())
+
+
+async def test_closing_a_store_that_only_reads_ends_its_feed(open_ledger: OpenStore) -> None:
+    await open_ledger()
+    reader = await open_ledger(engine("01READER"), is_read_only=True)
+
+    async def follow() -> list[Changes]:
+        return [changes async for changes in reader.feed(await reader.version())]
+
+    following = asyncio.ensure_future(follow())
+    while not reader._listeners._listeners:
+        await asyncio.wait([following], timeout=0)
+    await reader.version()
+    await reader.close()
+    assert await asyncio.wait_for(following, 5) == []
 
 
 async def test_without_a_ledger_reading_only_makes_none(ledger: Path, clock: ManualClock) -> None:
