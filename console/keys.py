@@ -112,7 +112,13 @@ class Keys:
         else:
             screen.say(f"{action.label.lower()} is not here yet")
         if action.group in _CHOOSING or action.is_plan:
-            screen.is_at_head = action.id == "move.first"
+            self._follow_head(screen.list.pane_name, is_followed=action.id == "move.first")
+
+    def _follow_head(self, name: str, *, is_followed: bool) -> None:
+        if is_followed:
+            self._screen.heads.add(name)
+        else:
+            self._screen.heads.discard(name)
 
     # Moving
 
@@ -144,7 +150,7 @@ class Keys:
         name = screen.list.pane_name
         beyond = Turn.MORE if turn is Turn.LAST else Turn.EARLIER
         if screen.painting.can_turn(name, beyond):
-            screen.turn_to(name, turn)
+            screen.following.turn_to(name, turn)
         elif turn is Turn.LAST:
             screen.list.rows.action_last()
         else:
@@ -287,7 +293,7 @@ class Keys:
     def _sort(self, way: int) -> None:
         deck = self._screen.deck
         deck.sort = _SORTS[(_SORTS.index(deck.sort) + way) % len(_SORTS)]
-        self._screen.turn_to("flows", Turn.FIRST)
+        self._screen.following.turn_to("flows", Turn.FIRST)
         self._screen.painting.status()
 
     def _next_changed(self) -> None:

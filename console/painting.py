@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
-from console.actions import PLANS, OperatorAction, action
+from console.actions import DROP, PLANS, RETRY, UNLOCK, OperatorAction, action, by_verb
 from console.cells import Cell
 from console.glyphs import glyphs
 from console.link import LinkState
@@ -20,7 +22,8 @@ from console.view.strip import state_line, why_lines
 from console.view.timeline import timeline_lines
 from console.view.verdict import verdict_line, worst
 from console.view.why import why_panel
-from console.view.words import count_text
+from console.view.words import count_text, plural
+from console.widgets.list_pane import ListPane
 
 if TYPE_CHECKING:
     from console.screen import DeckScreen
@@ -114,10 +117,10 @@ class Painting:
             held, dead_locks = health.locks.get("held", 0), health.locks.get("dead", 0)
         hour = sum(count.last_hour for count in deck.errors)
         return (
-            Tab("1", "Flows", "Flow", flows),
+            Tab("1", "Flows", "Flows", flows),
             Tab("2", "Time", "Time"),
-            Tab("3", "Retry", "Rtry", count_text(failing + dead) if health else "", is_bad=dead > 0),
-            Tab("4", "Locks", "Lock", count_text(held) if health else "", is_bad=dead_locks > 0),
+            Tab("3", "Retry", "Retry", count_text(failing + dead) if health else "", is_bad=dead > 0),
+            Tab("4", "Locks", "Locks", count_text(held) if health else "", is_bad=dead_locks > 0),
             Tab("5", "Errors", "Err", count_text(hour) if hour else ""),
             Tab("6", "Log", "Log"),
             Tab("7", "Audit", "Aud"),
@@ -126,19 +129,42 @@ class Painting:
     def _status(self) -> Status:
         screen = self._screen
         deck = screen.deck
+        marks = deck.event_marks if screen.active == "retry" else deck.marks
+        order = _ORDERS.get(screen.active)
+        if order is not None:
+            return Status(what=self._what(), marked=len(marks) if screen.active == "retry" else 0, sort=order)
         line = deck.filter_line
         if deck.is_problem_only:
             line = f"{line} is:problem".strip()
+        is_search = bool(deck.whole_filter.text or deck.whole_filter.not_text or deck.whole_filter.pattern)
         return Status(
             filter_line=line,
             count=deck.flow_count,
             is_capped=deck.is_capped,
-            searched=deck.flows.searched if deck.whole_filter.text or deck.whole_filter.pattern else None,
+            searched=deck.flows.searched if is_search else None,
             total=deck.all_flows() or 0,
-            marked=len(deck.event_marks) if screen.active == "retry" else len(deck.marks),
-            hidden=0 if screen.active == "retry" else deck.hidden,
+            marked=len(marks),
+            hidden=deck.hidden,
             sort=SORT_WORDS.get(deck.sort.value, deck.sort.value),
         )
+
+    def _what(self) -> str:
+        """Return what the active pane lists, in words."""
+        screen = self._screen
+        deck = screen.deck
+        counts = Counter[str]() if deck.health is None else Counter({**deck.health.events, **deck.health.locks})
+        if screen.active == "retry" and deck.events_of is not None:
+            return f"events of {deck.events_of}"
+        # The counters of events and of locks both name the dead.
+        dead = 0 if deck.health is None else deck.health.events.get("dead", 0)
+        words = {
+            "retry": f"{count_text(counts['failing'])} waiting, {count_text(dead)} dead",
+            "locks": plural(counts["held"], "lock"),
+            "errors": "errors by type",
+            "log": f"{len(deck.log)} lines",
+            "audit": "acts and refusals",
+        }
+        return words.get(screen.active, "")
 
     def _keys(self) -> Sequence[OperatorAction]:
         """Return the footer's actions: those that can act on what the cursor is on."""
@@ -146,8 +172,17 @@ class Painting:
         if screen.reader_name:
             return tuple(action(one) for one in _READER_FOOTER if one != "look.copy" or screen.reader_name != "help")
         context = screen.context()
-        on = [one for one in PLANS if one.refusal(context) is None]
+        on = [one for one in self._plans_in_order() if one.refusal(context) is None]
         return (*(action(one) for one in _FOOTER), *on[:_PLANS_SHOWN], *(action(one) for one in _FOOTER_END))
+
+    def _plans_in_order(self) -> Sequence[OperatorAction]:
+        """Return the plans, first what the pane is for, then what the reason of the workflow suggests."""
+        screen = self._screen
+        detail = screen.deck.detail
+        verbs = () if detail is None else detail.why.verbs
+        first = _PLANS_OF.get(screen.active, ())
+        wanted = [*first, *(found for verb in verbs if (found := by_verb(verb)) is not None and found.is_plan), *PLANS]
+        return tuple(dict.fromkeys(wanted))
 
     # The panes
 
@@ -163,9 +198,11 @@ class Painting:
             total = deck.events.total(None)
             empty = "it has no events" if deck.events_of else "every event was delivered"
             panes.retry.show(deck.events.rows, now, total=total, first=deck.events.offset, empty=empty)
+            self._stay_at_head("retry", deck.events)
         if "locks" in names:
             held = None if deck.health is None else deck.health.locks.get("held")
             panes.locks.show(deck.locks.rows, now, total=deck.locks.total(held), first=deck.locks.offset)
+            self._stay_at_head("locks", deck.locks)
         if "errors" in names:
             panes.errors.show(deck.errors)
         if "log" in names:
@@ -173,6 +210,7 @@ class Painting:
         if "audit" in names:
             total = deck.audit.total(None)
             panes.audit.show(deck.audit.rows, now, screen.zone, total=total, first=deck.audit.offset)
+            self._stay_at_head("audit", deck.audit)
         self._counts()
         if all(name == "ping" for name in names):
             self.header()
@@ -197,9 +235,14 @@ class Painting:
             empty = "no workflows are here yet"
         flows = screen.panes.flows
         flows.show(deck.flows.rows, self.facts(), total=deck.flow_total, first=deck.flows.offset, empty=empty)
-        if screen.is_at_head and deck.flows.is_at_first:
-            flows.rows.action_first()
+        self._stay_at_head("flows", deck.flows)
         flows.rows.set_marks(frozenset(deck.marks))
+
+    def _stay_at_head(self, name: str, stretch: Stretch[Any]) -> None:
+        """Keep the cursor on the first row, whatever that is now, where the operator has chosen none."""
+        pane = self._screen.panes.by_name[name]
+        if name in self._screen.heads and stretch.is_at_first and isinstance(pane, ListPane):
+            pane.rows.action_first()
 
     def facts(self) -> FlowFacts:
         """Return what rows need beyond the workflows."""
@@ -219,11 +262,11 @@ class Painting:
     def can_turn(self, name: str, turn: Turn) -> bool:
         """Return whether there are rows beyond those of a pane."""
         deck = self._screen.deck
-        stretches: dict[str, Stretch[object]] = {
-            "flows": deck.flows,  # type: ignore[dict-item]
-            "retry": deck.events,  # type: ignore[dict-item]
-            "locks": deck.locks,  # type: ignore[dict-item]
-            "audit": deck.audit,  # type: ignore[dict-item]
+        stretches: Mapping[str, Stretch[Any]] = {
+            "flows": deck.flows,
+            "retry": deck.events,
+            "locks": deck.locks,
+            "audit": deck.audit,
         }
         stretch = stretches.get(name)
         if stretch is None:
@@ -310,3 +353,15 @@ class Painting:
 
 
 _PLANS_SHOWN: Final = 3
+_PLANS_OF: Final[Mapping[str, Sequence[OperatorAction]]] = MappingProxyType(
+    {"retry": (RETRY, DROP), "locks": (UNLOCK,)}
+)
+_ORDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "retry": "next try first, then the dead letter",
+        "locks": "soonest to expire first",
+        "errors": "enter lists the workflows of a type",
+        "log": "newest last",
+        "audit": "newest first",
+    }
+)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, tzinfo
-from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,15 +13,15 @@ from textual.screen import Screen
 from console.actions import ActionContext
 from console.cells import Cell, StyleName
 from console.deck import Deck
+from console.following import Following
 from console.keys import Keys
-from console.link import Dirty, EngineLink, LinkState
+from console.link import EngineLink, LinkState
 from console.looking import Looking
 from console.operating import Operating
 from console.painting import Painting
 from console.pane_set import PANES, Panes
 from console.places import Layout, Place, frame_of, layout_of, places, with_panel
 from console.plans.panel import PlanPanel
-from console.pump import FAST_GAP_S, SSH_GAP_S, Pump, Wants
 from console.reading import Reading, Turn
 from console.view.frame import notice_lines
 from console.widgets.body import Body
@@ -32,27 +31,6 @@ from console.widgets.list_pane import ListPane
 from console.widgets.reader import Reader, Write
 from console.widgets.row_list import RowList
 from engine.clock import Clock
-from engine.errors import EngineError
-from engine.model.names import Phase
-from engine.store.feed import NoticeKind
-
-_TICK_S: Final = 1.0
-_SLOW_TICK_S: Final = 5.0
-_HEALTH_LEAST_S: Final = 1.0
-_HEALTH_MOST_S: Final = 5.0
-_LEAST_LIMIT: Final = 40
-_MOST_LIMIT: Final = 200
-
-_WANTED_BY: Final[Mapping[NoticeKind, tuple[str, ...]]] = MappingProxyType(
-    {
-        NoticeKind.WORKFLOW: ("flows", "audit", "health", "errors"),
-        NoticeKind.LOCK: ("flows", "locks", "audit", "health"),
-        NoticeKind.EVENT: ("retry", "flows", "audit", "health", "errors"),
-        NoticeKind.DOCUMENT: ("flows", "health"),
-        NoticeKind.ENGINE: ("locks", "health"),
-    }
-)
-"""What is read anew when a thing of that kind changed."""
 
 
 class DeckScreen(Screen[None]):
@@ -83,7 +61,6 @@ class DeckScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self.link, self.clock, self.zone, self.environment = link, clock, zone, environment
-        self.is_slow = is_slow
         self.deck = Deck()
         self.reading = Reading(link, self.deck, clock.monotonic, zone)
         self.panes = Panes()
@@ -97,17 +74,13 @@ class DeckScreen(Screen[None]):
         self.active = "flows"
         self.reader_name = ""
         self.is_full = self.is_why_open = self.is_plan_open = False
-        self.is_at_head = True
-        """The operator watches the head of the flows, whoever is there, and has chosen no workflow yet."""
+        self.heads = set(PANES)
+        """Panes whose head the operator watches, whatever is there, without having chosen a row."""
         self.notice: tuple[str, StyleName] = ("", "text")
         self.status_lines = 1
         self.operating, self.looking = Operating(self, self.plan), Looking(self)
         self.painting, self.keys = Painting(self), Keys(self, monotonic)
-        self.pump = Pump(self._serve, gap_s=SSH_GAP_S if is_slow else FAST_GAP_S)
-        self._ends: dict[str, Turn] = {}
-        self._health_at: float | None = None
-        self._owes_health = False
-        self._detail_of: str | None = None
+        self.following = Following(self, is_slow=is_slow)
 
     def compose(self) -> ComposeResult:
         """Put the frame around the body."""
@@ -126,122 +99,7 @@ class DeckScreen(Screen[None]):
         self.banner.display = self.filter_bar.display = False
         self.arrange_panes()
         self.painting.frame()
-        self.call_after_refresh(self._begin)
-
-    def _begin(self) -> None:
-        self.link.start()
-        self.run_worker(self._hear(), name="hear")
-        self.run_worker(self.pump.run(), name="pump")
-        self.set_interval(_SLOW_TICK_S if self.is_slow else _TICK_S, self._tick)
-
-    # What is heard and read
-
-    async def _hear(self) -> None:
-        while True:
-            self._take(await self.link.dirty())
-
-    def _take(self, dirty: Dirty) -> None:
-        if dirty.is_state_changed:
-            self._take_link_state()
-        if self.link.state is not LinkState.OPEN:
-            return
-        for kind in dirty.kinds:
-            self.pump.want(*_WANTED_BY[kind])
-        current = self.current_id()
-        if current is not None and (dirty.is_reset or current in dirty.ids):
-            self.pump.want("detail")
-
-    def _take_link_state(self) -> None:
-        if self.link.state is LinkState.REFUSED:
-            self.app.exit(message=self.link.sentence, return_code=STORE_UNSAFE)
-        elif self.link.state is LinkState.OPEN:
-            self.pump.want(*self._visible_lists(), "detail", "health")
-        self.painting.frame()
-
-    async def _serve(self, wants: Wants) -> None:
-        """Read what is wanted and shown, and paint it; a store that cannot be read becomes the banner."""
-        if self.link.state is not LinkState.OPEN:
-            return
-        names = [name for name in wants if name not in PANES or name in self._visible_lists()]
-        if self.deck.is_frozen:
-            names = [name for name in names if name == "ping" or wants[name] is not Turn.AGAIN]
-        try:
-            for name in names:
-                await self._read(name, wants[name])
-        except EngineError as error:
-            self.say(str(error), "bad")
-        self.painting.paint(names)
-        for name in names:
-            self._go_to_end(name)
-
-    def _go_to_end(self, name: str) -> None:
-        """Put the cursor on the first or last row where that was what the reading was for."""
-        end = self._ends.pop(name, None)
-        pane = self.panes.by_name.get(name)
-        if end is not None and isinstance(pane, ListPane):
-            if end is Turn.LAST:
-                pane.rows.action_last()
-            else:
-                pane.rows.action_first()
-
-    async def _read(self, name: str, turn: Turn) -> None:
-        limit = self._limit(name)
-        if name == "flows":
-            await self.reading.flows(turn, limit)
-            self.painting.flows()
-            await self.reading.flow_count()
-        elif name in ("retry", "locks", "audit"):
-            read = {"retry": self.reading.events, "locks": self.reading.locks, "audit": self.reading.audit}[name]
-            await read(turn, limit)
-        elif name == "health":
-            await self._read_health()
-        elif name == "detail":
-            self._detail_of = self.current_id()
-            await self.reading.detail(self._detail_of)
-        else:
-            plain = {
-                "errors": self.reading.errors,
-                "log": self.reading.log,
-                "hidden": self.reading.hidden,
-                "ping": self.reading.ping,
-            }
-            await plain[name]()
-
-    async def _read_health(self) -> None:
-        """Read the counters, at most once a second: they cost more than a page."""
-        now = self.clock.monotonic()
-        self._owes_health = self._health_at is not None and now - self._health_at < _HEALTH_LEAST_S
-        if self._owes_health:
-            return
-        self._health_at = now
-        await self.reading.health()
-        if not self.deck.has_filter:
-            await self.reading.flow_count()
-
-    def _tick(self) -> None:
-        """Let a second pass: ages, the clock, and what only time changes."""
-        if self.link.state is LinkState.OPEN:
-            is_due = self._health_at is None or self.clock.monotonic() - self._health_at >= _HEALTH_MOST_S
-            self.pump.want("health" if is_due or self._owes_health else "ping")
-            if self.deck.detail is not None and self.deck.detail.row.phase is Phase.OPEN:
-                self.pump.want("detail")
-            if "log" in self._visible_lists():
-                self.pump.want("log")
-        self.plan.tick()
-        self.painting.age()
-
-    def turn_to(self, name: str, turn: Turn) -> None:
-        """Read the first or the last rows of a pane and put the cursor there."""
-        self._ends[name] = turn
-        self.want(name, turn=turn)
-
-    def _limit(self, name: str) -> int:
-        pane = self.panes.by_name.get(name)
-        height = pane.rows.page_height if isinstance(pane, ListPane) else 0
-        return max(_LEAST_LIMIT, min(_MOST_LIMIT, 2 * height))
-
-    def _visible_lists(self) -> tuple[str, ...]:
-        return tuple(name for name in self.body.places if name in PANES and name != "timeline")
+        self.call_after_refresh(self.following.begin)
 
     # Where everything stands
 
@@ -275,10 +133,10 @@ class DeckScreen(Screen[None]):
             standing = with_panel(standing, "plan", width, height, self.plan.wanted_height)
         elif self.is_why_open and not self.reader_name:
             standing = with_panel(standing, "why", width, height, self.painting.why_height(width))
-        before = self._visible_lists()
+        before = self.following.visible_lists()
         self.body.place(standing)
         self._give_keys()
-        self.pump.want(*(name for name in self._visible_lists() if name not in before))
+        self.following.pump.want(*(name for name in self.following.visible_lists() if name not in before))
 
     def _give_keys(self) -> None:
         """Give the focus to what takes the keys now, and draw its title so."""
@@ -324,7 +182,7 @@ class DeckScreen(Screen[None]):
 
     def want(self, *names: str, turn: Turn = Turn.AGAIN) -> None:
         """Have something read now."""
-        self.pump.want(*names, turn=turn, is_urgent=True)
+        self.following.pump.want(*names, turn=turn, is_urgent=True)
 
     def current_id(self) -> str | None:
         """Return the workflow the cursor is on, in whichever pane."""
@@ -393,10 +251,10 @@ class DeckScreen(Screen[None]):
     def cursor_moved(self) -> None:
         """Read the detail of the workflow the cursor is on now; the one it left was looked at."""
         current = self.current_id()
-        if current == self._detail_of:
+        if current == self.following.detail_of:
             return
         left = self.deck.detail
-        if left is not None and left.row.workflow_id == self._detail_of:
+        if left is not None and left.row.workflow_id == self.following.detail_of:
             self.deck.seen.look(left.row)
         self.want("detail")
 
@@ -460,7 +318,3 @@ class DeckScreen(Screen[None]):
     def on_plan_panel_left(self, message: PlanPanel.Left) -> None:
         """Close the plan."""
         self.operating.leave(has_applied=message.has_applied)
-
-
-STORE_UNSAFE: Final = 9
-"""Exit code where the place cannot serve as a store (source: semantics, Command line)."""

@@ -135,7 +135,8 @@ def _item(item: PlanItem, room: int, *, is_event: bool, is_alone: bool) -> Itera
         return
     head, left = _way(item, name, room)
     first, rest = _phrases(item.effects, left)
-    if not first and not is_alone:
+    if rest and rest[0] == item.effects[0] and not is_alone:
+        # The weightiest effect did not fit: rather the states are short than that it is missing.
         head, left = _way(item, name, room, is_short=True)
         first, rest = _phrases(item.effects, left)
     yield (*head, cell("   "), cell(first, "dim"))
@@ -153,7 +154,7 @@ def _way(item: PlanItem, name: Cell, room: int, *, is_short: bool = False) -> tu
     return head, room - line_width(head) - 3
 
 
-def _phrases(effects: Sequence[str], room: int) -> tuple[str, Sequence[str]]:
+def _phrases(effects: Sequence[str], room: int) -> tuple[str, tuple[str, ...]]:
     """Return the phrases that fit ``room`` side by side, in order of weight, and those that do not."""
     fitting: list[str] = []
     rest: list[str] = []
@@ -162,7 +163,7 @@ def _phrases(effects: Sequence[str], room: int) -> tuple[str, Sequence[str]]:
             fitting.append(phrase)
         else:
             rest.append(phrase)
-    return "; ".join(fitting), rest
+    return "; ".join(fitting), tuple(rest)
 
 
 def _name(item_id: str, *, is_event: bool) -> SafeText:

@@ -36,11 +36,16 @@ def event_row(event: EventRow, now: datetime) -> Row:
             Cell(safe(event.attempts), "warn" if event.attempts > 1 else "text"),
             _next_cell(event, now),
             Cell(error_word(event.error_type), "bad" if is_dead else "warn"),
-            Cell(safe(event.cause or event.error or ""), "dim"),
+            Cell(safe(_said(event)), "dim"),
         ),
         lead=(_glyph(event),),
         is_dim=is_calm,
     )
+
+
+def _said(event: EventRow) -> str:
+    said = event.error or ""
+    return f"{event.cause.replace('_', ' ')}; {said}" if event.cause else said
 
 
 def _glyph(event: EventRow) -> Cell:

@@ -94,7 +94,7 @@ def state_glyph(flow: FlowRow, now: datetime, table: Glyphs | None = None) -> Ce
     if is_overdue(flow, now):
         return Cell(table.overdue, "bad")
     is_idle = flow.paused_at is not None or flow.deadline_at is None
-    return Cell(table.waiting, "dim") if is_idle else Cell(table.running, "ok")
+    return Cell(table.waiting, "dim") if is_idle else Cell(table.running, "text")
 
 
 def state_cell(flow: FlowRow) -> Cell:

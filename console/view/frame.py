@@ -57,6 +57,7 @@ class Status:
     """What the line above the footer says.
 
     Attributes:
+        what: what a pane other than the flows lists, in words; "" for the flows.
         filter_line: as typed, "" for none.
         count: rows the filter selects, None before it is known.
         is_capped: counting stopped at ``count``.
@@ -66,6 +67,7 @@ class Status:
         sort: the order in words.
     """
 
+    what: str = ""
     filter_line: str = ""
     count: int | None = None
     is_capped: bool = False
@@ -85,7 +87,9 @@ def notice_lines(sentence: str, style: StyleName, cells: int) -> tuple[CellLine,
 def status_line(status: Status, cells: int) -> CellLine:
     """Return filter, marks and order."""
     count = "" if status.count is None else count_text(status.count, is_capped=status.is_capped)
-    if status.filter_line:
+    if status.what:
+        parts = [part(7, cell(status.what))]
+    elif status.filter_line:
         parts = [
             part(
                 8,

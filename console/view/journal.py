@@ -24,11 +24,11 @@ LOG_COLUMNS: Final = (
 """The columns of the log."""
 
 AUDIT_COLUMNS: Final = (
-    Column("time", safe("TIME"), 11, min_width=8),
+    Column("time", safe("TIME"), 8),
     Column("what", safe("WHAT"), 12),
     Column("id", safe("WORKFLOW"), 12),
     Column("states", safe("STATES"), 16, drop=3),
-    Column("actor", safe("WHO"), 20, min_width=10, drop=1),
+    Column("actor", safe("WHO"), 14, min_width=10, drop=1),
     Column("reason", safe("REASON"), 16, min_width=10, flex=1, drop=2),
 )
 """The columns of the audit."""
@@ -50,6 +50,7 @@ _KIND_WORDS: Final[Mapping[EntryKind, str]] = {
     EntryKind.EVENT_PURGED: "event purge",
     EntryKind.EVENT_REPLAYED: "event replay",
 }
+_POLICY: Final = "engine:policy/"
 _LEVEL_WORDS: Final[Mapping[str, str]] = {"warning": "WARN", "critical": "CRIT"}
 
 
@@ -59,7 +60,7 @@ def log_row(line: LogLine, index: int, now: datetime, zone: tzinfo | None) -> Ro
     return Row(
         key=f"{line.timestamp.isoformat()} {line.event} {line.workflow_id} {index}",
         cells=(
-            Cell(safe(moment_text(line.timestamp, now, zone)[-8:]), "dim"),
+            Cell(safe(moment_text(line.timestamp, now, zone)), "dim", safe(line.timestamp.strftime("%b %d"))),
             Cell(safe(_LEVEL_WORDS.get(level, level.upper()[:5])), _LEVELS.get(level, "dim")),
             Cell(safe(line.event)),
             Cell(EMPTY if line.workflow_id is None else prefixless(line.workflow_id), "dim"),
@@ -69,10 +70,10 @@ def log_row(line: LogLine, index: int, now: datetime, zone: tzinfo | None) -> Ro
 
 
 def _message(line: LogLine) -> str:
-    """Return what the message says beyond the event's name."""
+    """Return what the message says beyond the event's name, states by their short names."""
     name = line.event.replace("_", " ")
-    rest = line.message.removeprefix(name)
-    return line.message if rest == line.message else rest.lstrip(": ")
+    rest = line.message.removeprefix(name).lstrip(": ")
+    return " ".join(short_state(word) for word in rest.split(" "))
 
 
 def audit_row(entry: Entry, now: datetime, zone: tzinfo | None) -> Row:
@@ -82,11 +83,11 @@ def audit_row(entry: Entry, now: datetime, zone: tzinfo | None) -> Row:
     return Row(
         key=entry_key(entry),
         cells=(
-            Cell(safe(moment_text(entry.at, now, zone)), "dim"),
+            Cell(safe(moment_text(entry.at, now, zone)), "dim", safe(entry.at.astimezone(zone).strftime("%b %d"))),
             Cell(safe(_KIND_WORDS.get(entry.kind, entry.kind.value)), "bad" if is_refused else "text"),
             Cell(prefixless(entry.workflow_id) if entry.workflow_id else safe("the store")),
             Cell(_states(entry), "dim"),
-            Cell(safe(entry.actor), "dim"),
+            Cell(safe(entry.actor), "dim", safe(entry.actor.removeprefix(_POLICY))),
             Cell(safe(entry.reason or entry.body.get("why") or "")),
         ),
         lead=(Cell(table.failed, "bad") if is_refused else Cell(table.completed, "dim"),),

@@ -21,6 +21,9 @@ from engine.store.query import FlowRow
 SAMPLE: Final = 200
 """Problem rows that are looked at for what they have in common; counts beyond come from the store's counters."""
 
+OVERDUE_CAP: Final = 1_000
+"""Overdue workflows that are counted at most."""
+
 _BETWEEN: Final = "; "
 _SHARED_FROM: Final = 2
 _NAMED_CAUSES: Final = 2
@@ -99,15 +102,18 @@ def _overdue(
         return
     state, count = Counter(row.state for row in late).most_common(1)[0]
     group = [row for row in late if row.state == state]
-    since = min(row.deadline_at for row in group if row.deadline_at is not None)
+    since = time_text(min(row.deadline_at for row in group if row.deadline_at is not None), zone, has_seconds=False)
     total = max(health.overdue, len(late))
+    shown = count_text(total, is_capped=total >= OVERDUE_CAP)
+    if total > len(late):
+        # Only a sample was looked at, so that nothing exact can be said of the rest.
+        most = f", most in {state}" if count * 2 > len(late) else ""
+        yield Finding(safe(f"{shown} overdue{most}, since {since}"), safe(f"{shown} overdue"), "bad")
+        return
     others = f", {count_text(total - count)} elsewhere" if total > count else ""
-    where = f"{count_text(count)} overdue in {state} since {time_text(since, zone, has_seconds=False)}"
-    yield Finding(
-        safe(f"{where}{_shared_owner(group, lives)}{others}"),
-        safe(f"{count_text(total)} overdue in {short_state(state)}" if not others else f"{count_text(total)} overdue"),
-        "bad",
-    )
+    where = f"{count_text(count)} overdue in {state} since {since}"
+    short = f"{shown} overdue" if others else f"{shown} overdue in {short_state(state)}"
+    yield Finding(safe(f"{where}{_shared_owner(group, lives)}{others}"), safe(short), "bad")
 
 
 def _shared_owner(group: Sequence[FlowRow], lives: Mapping[str, Liveness]) -> str:
@@ -134,11 +140,21 @@ def _failed(health: Health, problems: Sequence[FlowRow]) -> Iterable[Finding]:
         for row in problems
         if row.phase is Phase.FAILED and row.error_type is not None and row.flag is Flag.NONE
     )
-    named = " ".join(f"{count} {word}," for word, count in causes.most_common(_NAMED_CAUSES)).rstrip(",")
-    long = f"{count_text(total)} failed: {named}" if named else f"{count_text(total)} failed"
-    if len(causes) == 1 and causes.total() == total:
-        long = f"{count_text(total)} failed by {next(iter(causes))}"
+    long = f"{count_text(total)} failed{_causes(causes, total)}"
     yield Finding(safe(long), safe(f"{count_text(total)} failed"), "bad")
+
+
+def _causes(causes: Counter[str], total: int) -> str:
+    """Return why they failed: exactly where all were looked at, else what most of a sample say."""
+    looked_at = causes.total()
+    if not looked_at:
+        return ""
+    first, count = causes.most_common(1)[0]
+    if looked_at < total:
+        return f", mostly by {first}" if count * 2 > looked_at else ""
+    if len(causes) == 1:
+        return f" by {first}"
+    return ": " + ", ".join(f"{count} {word}" for word, count in causes.most_common(_NAMED_CAUSES))
 
 
 def _dead_locks(health: Health) -> Iterable[Finding]:

@@ -68,7 +68,8 @@ class Session:
         await self.until(lambda: part not in self.text(), f"no {part}")
 
     async def until_settled(self) -> None:
-        await self.until(lambda: self.screen.pump.is_idle and self.screen.deck.health is not None, "all is read")
+        screen = self.screen
+        await self.until(lambda: screen.following.pump.is_idle and screen.deck.health is not None, "all is read")
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
@@ -81,7 +82,7 @@ class Session:
     async def move_to(self, workflow_id: str) -> None:
         """Put the cursor on a workflow and wait until its detail is read."""
         await self.until(lambda: self.screen.panes.flows.find(workflow_id) is not None, workflow_id)
-        self.screen.is_at_head = False
+        self.screen.heads.discard("flows")
         self.screen.panes.flows.rows.move_to(workflow_id)
         await self.until(
             lambda: self.screen.deck.detail is not None and self.screen.deck.detail.row.workflow_id == workflow_id,

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from deck_session import Session, open_deck
+from textual.events import Paste
 
+from console.glyphs import UNICODE
 from engine import ProductionWorkflowOrchestrator
 from engine.model.entry import Entry
 from engine.store.query import Query
 
+_STEP = UNICODE.step
 _LOCK_AND_DIE = """
 import asyncio, os, sys
 from engine import ProductionWorkflowOrchestrator
@@ -72,7 +75,9 @@ async def test_a_rollback_is_true_in_ledger_document_audit_service_and_screen_an
     async with open_deck(place) as session:
         await session.move_to(workflow)
         await session.press("R")
-        await session.until_shown("PLAN roll back 1 workflow", "module_execution › expert_routing", "worker is ALIVE")
+        await session.until_shown(
+            "PLAN roll back 1 workflow", f"module_execution {_STEP} expert_routing", "worker is ALIVE"
+        )
         await _confirm(session, "INC-204 pool hung", "1")
         await session.until_shown("DONE", "was rolled back")
         await session.press("x")
@@ -204,7 +209,7 @@ async def test_a_failed_state_is_entered_again_by_retry(place: Path, service: Pr
     async with open_deck(place) as session:
         await session.move_to(workflow)
         await session.press("T")
-        await session.until_shown("failed › module_execution")
+        await session.until_shown(f"failed {_STEP} module_execution")
         await _confirm(session, "", "y")
         await session.until_shown("DONE")
         await session.press("x")
@@ -235,7 +240,7 @@ async def test_a_failing_event_is_dropped_to_the_dead_letter_and_then_delivered_
         await session.press("3")
         await session.until_shown("resource", "in 0m")
         await session.press("D")
-        await session.until_shown("drop 1 event", "pending › dead")
+        await session.until_shown("drop 1 event", f"pending {_STEP} dead")
         await _confirm(session, "nobody wants it", "y")
         await session.until_shown("DONE")
         await session.press("x")
@@ -279,8 +284,6 @@ async def test_keys_that_come_in_a_burst_open_no_plan(place: Path, service: Prod
 async def test_pasted_text_confirms_no_plan(
     place: Path, service: ProductionWorkflowOrchestrator, keys: tuple[str, ...]
 ) -> None:
-    from textual.events import Paste
-
     workflow = await _in_module(service)
     async with open_deck(place) as session:
         await session.move_to(workflow)

@@ -9,6 +9,7 @@ from pathlib import Path
 from deck_session import Session, open_deck
 
 from console.actions import ACTIONS
+from console.glyphs import UNICODE
 from console.keys import _BY_KEY
 from engine import ProductionWorkflowOrchestrator
 
@@ -103,7 +104,7 @@ async def test_the_last_of_many_is_one_key_away_and_so_is_the_way_back(
         assert len(session.screen.deck.flows.rows) < 210
         await session.press("G")
         await session.until(lambda: session.screen.current_id() == workflows[0], "the oldest")
-        assert "❯" in session.line_with(workflows[0][-12:])
+        assert UNICODE.cursor in session.line_with(workflows[0][-12:])
         await session.press("g")
         await session.until(lambda: session.screen.current_id() == workflows[-1], "the newest")
 

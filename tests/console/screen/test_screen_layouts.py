@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from deck_session import open_deck
 
+from console.glyphs import UNICODE
 from console.pane_set import PANES
 from engine import ProductionWorkflowOrchestrator
 
@@ -49,7 +50,7 @@ async def test_resizes_between_all_layouts_keep_the_cursor_and_crash_nothing(
             assert len(session.lines()) == rows
             assert session.screen.current_id() == workflows[7]
             if columns >= 60:
-                assert workflows[7][-12:] in session.line_with("❯")
+                assert workflows[7][-12:] in session.line_with(UNICODE.cursor)
 
 
 async def test_the_board_shows_all_seven_panes_and_one_of_them_over_the_whole_screen(

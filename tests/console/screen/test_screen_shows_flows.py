@@ -116,7 +116,7 @@ async def test_a_frozen_view_stands_still_until_it_may_follow_again(
         await session.press("p")
         await session.until_shown("FROZEN")
         late = await service.create_direct_workflow("later", "billing")
-        await session.until(lambda: session.screen.pump.is_idle, "the change was heard")
+        await session.until(lambda: session.screen.following.pump.is_idle, "the change was heard")
         await session.press("j")
         assert late[-12:] not in session.text()
         await session.press("p")
