@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from engine.clock import Clock
+from engine.commit import Rule
 from engine.errors import InvalidValueError, RefusedError, StaleLockError
 from engine.model.actor import Actor
 from engine.model.change import Decision
@@ -29,8 +30,6 @@ from engine.model.workflow import Workflow
 from engine.rules import events
 from engine.rules.classify import classify
 from engine.rules.transitions import StepReport, record, transition
-
-Rule = Callable[[Workflow, datetime], Decision]
 
 RAG_SERVICE: Final = "rag_service"
 EXPERT_ROUTER: Final = "expert_router"
@@ -359,6 +358,3 @@ def _chosen(routing: Any) -> Any:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-Adapter = Callable[..., Any] | Callable[..., Awaitable[Any]]

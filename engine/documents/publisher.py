@@ -51,6 +51,7 @@ class Publisher:
     caller: they are counted as ``resource_error``, kept in :attr:`failing` and tried again.
 
     Attributes:
+        on_failed: called with the workflows whose newest revision could not be written, and why; each is tried again.
         on_foreign: called with the file names in whose place another program's version was found; those were left
             as they are.
     """
@@ -58,6 +59,7 @@ class Publisher:
     def __init__(
         self, store: Store, directory: Path, store_id: str, clock: Clock, run_blocking: RunBlocking = asyncio.to_thread
     ) -> None:
+        self.on_failed: Callable[[Mapping[str, str]], None] | None = None
         self.on_foreign: Callable[[Sequence[str]], None] | None = None
         self._store = store
         self._directory = directory
@@ -226,7 +228,8 @@ class Publisher:
         )
 
     async def _take(self, workflow_ids: Iterable[str], results: Iterable[Result]) -> None:
-        foreign, failed = [], 0
+        foreign: list[str] = []
+        failed: dict[str, str] = {}
         for workflow_id in workflow_ids:
             self._failing.pop(workflow_id, None)
         for result in results:
@@ -235,18 +238,22 @@ class Publisher:
             elif isinstance(result, Foreign):
                 foreign.append(document_name(result.workflow_id))
             else:
-                self._failing[result.workflow_id] = result.why
-                failed += 1
+                self._failing[result.workflow_id] = failed[result.workflow_id] = result.why
         if self._unrecorded:
             self._ensure("record", self._record_soon)
-        if foreign and self.on_foreign is not None:
-            self.on_foreign(foreign)
         if not self._failing:
             self._retry_s = _FIRST_RETRY_S
         elif not self._is_stopped:
             self._ensure("retry", self._retry_failing)
+        await self._tell(foreign, failed)
+
+    async def _tell(self, foreign: Sequence[str], failed: Mapping[str, str]) -> None:
+        if foreign and self.on_foreign is not None:
+            self.on_foreign(foreign)
+        if failed and self.on_failed is not None:
+            self.on_failed(failed)
         with suppress(StoreError):
-            for _ in range(failed):
+            for _ in failed:
                 await self._store.count_error(WorkflowErrorType.RESOURCE_ERROR.value)
 
     def _remember(self, result: Published) -> None:

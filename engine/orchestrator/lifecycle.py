@@ -120,7 +120,11 @@ class Lifecycle:
             self._holding = Holding(self._opened.me.incarnation)
         assert self._holding is not None  # noqa: S101  made with the store
         running = Running(self.settings, self._opened, self.views, self._holding)
-        await running.start()
+        try:
+            await running.start()
+        except BaseException:
+            await running.stop()
+            raise
         commands = Commands(running)
         locking = Locking(running, commands)
         self._rooms = Rooms(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from engine.model.names import Phase, WorkflowState, WorkflowType, is_plain_id
+from engine.model.names import Flag, Origin, Phase, WorkflowState, WorkflowType, is_plain_id
 from engine.model.plain import plain
 from engine.model.public import DirectWorkflowData, IntelligentWorkflowData
 from engine.model.times import format_time
@@ -18,6 +18,8 @@ from engine.rules.lines import BUILT_IN, find_line
 from engine.store.query import Filter, Query, Sort
 
 _PAGE: Final = 200
+_UNREADABLE: Final = (Flag.DAMAGED, Flag.GONE)
+"""Of another program's workflow the document is the truth; the ledger keeps what it said last."""
 
 _DATA: Final[Mapping[str, type[IntelligentWorkflowData | DirectWorkflowData]]] = {
     WorkflowType.INTELLIGENT.value: IntelligentWorkflowData,
@@ -54,7 +56,7 @@ class Queries:
             StoreError: the store cannot be read.
         """
         found = await self.find(workflow_id)
-        if found is None:
+        if found is None or (found.origin is Origin.EXTERNAL and found.flag in _UNREADABLE):
             return None
         typed = typed_workflow(found)
         if typed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -35,7 +35,7 @@ from engine.store.query import EngineRow
 from engine.store.requests import Attempt
 from engine.supervisor import SCANNER, Role, Supervisor, keep_running
 
-_STOP_WITHIN_S: Final = 5.0
+_STOP_WITHIN_S: Final = 2.0
 _CATCH_UP_WITHIN_S: Final = 2.0
 _SHORT: Final = {"service": "svc", "console": "con"}
 
@@ -214,7 +214,9 @@ class Running:
     def _make_publisher(self) -> Publisher | None:
         if self.opened.directory is None or not self.is_live:
             return None
-        return Publisher(self.store, self.opened.directory, self.opened.facts.store_id, self.clock)
+        publisher = Publisher(self.store, self.opened.directory, self.opened.facts.store_id, self.clock)
+        publisher.on_failed = self._on_unpublished
+        return publisher
 
     def _make_scanning(self) -> Scanning | None:
         if self.opened.directory is None or self.opened.mode not in (LIVE, DOCUMENTS_ONLY):
@@ -309,6 +311,14 @@ class Running:
             about=event["correlation_id"],
             data={"event_id": event["event_id"], "event_type": event["event_type"], "cause": attempt.cause},
         )
+
+    def _on_unpublished(self, reasons: Mapping[str, str]) -> None:
+        """Count and log documents that are not on disk yet; the publisher counted them in the store."""
+        for workflow_id, why in reasons.items():
+            self.views.metrics.error("", WorkflowErrorType.RESOURCE_ERROR.value)
+            self.views.log.write(
+                "document_unpublished", f"the document waits for another try: {why}", level="ERROR", about=workflow_id
+            )
 
     def _count_error(self, error_type: WorkflowErrorType) -> None:
         self.views.metrics.error("", error_type.value)

@@ -252,6 +252,25 @@ async def test_a_damaged_or_missing_document_loads_as_none(
     assert await engine.load_workflow("wf_direct_missing") is None
 
 
+async def test_another_programs_document_that_was_damaged_or_removed_since_loads_as_none(
+    engine: ProductionWorkflowOrchestrator, tmp_path: Path
+) -> None:
+    await engine.start()
+    documents = [tmp_path / "store" / f"wf_direct_{n}.json" for n in range(2)]
+    for document in documents:
+        document.write_text(
+            f'{{"workflow_id": "{document.stem}", "workflow_type": "direct", "state": "module_execution",'
+            ' "user_input": "q", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}'
+        )
+        assert await engine.load_workflow(document.stem) is not None
+    documents[0].write_text('{"workflow_id":')
+    documents[1].unlink()
+    async with asyncio.timeout(10):
+        for document in documents:
+            while await engine.load_workflow(document.stem) is not None:
+                await engine.rescan()
+
+
 async def test_a_document_just_dropped_in_by_another_program_is_found_at_once(
     engine: ProductionWorkflowOrchestrator, tmp_path: Path
 ) -> None:

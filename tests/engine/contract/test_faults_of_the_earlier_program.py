@@ -131,6 +131,7 @@ async def test_a_document_that_cannot_be_written_stays_whole_and_is_written_late
     assert await engine.transition_state(workflow_id, "rag_retrieval_1")
     assert document.read_bytes() == before
     assert (await engine.error_stats_of_store())["resource_error"] == 1
+    assert engine.get_error_stats()["resource_error"] == 1
     assert (await read(engine, workflow_id))["state"] == "rag_retrieval_1"
     monkeypatch.setattr(os, "rename", rename)
     async with asyncio.timeout(10):
