@@ -23,6 +23,9 @@ from engine.clock import Clock, SystemClock
 _STOP_S: Final = 1.5
 """How long the engine may take to end, within the two seconds a signal allows."""
 
+_SETTLE_S: Final = 3.0
+"""Seconds after the start by which everything that stays has been made."""
+
 
 class ConsoleApp(SafeApp):
     """Shows one :class:`DeckScreen`.
@@ -75,6 +78,10 @@ class ConsoleApp(SafeApp):
     def on_app_blur(self) -> None:
         """Let no plan be confirmed by what is typed when the operator comes back."""
         self.deck_screen.plan.disarm()
+
+    def on_mount(self) -> None:
+        """Settle once the first screens are there."""
+        self.set_timer(_SETTLE_S, settle_heap)
 
     async def on_unmount(self) -> None:
         """End the engine with the screen."""

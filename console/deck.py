@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from typing import Final
 
 from console.paging import Stretch
 from console.seen import Seen
+from console.view.flows import lives_of
 from console.view.verdict import Finding
 from engine.model.entry import Entry
 from engine.model.line import Line
 from engine.model.lock import Liveness
+from engine.model.names import Phase
 from engine.observation.views import Detail, ErrorCount, Health, LockView, LogLine
 from engine.store.query import EventRow, Filter, FlowRow, Sort
 
-COUNT_CAP = 10_000
+COUNT_CAP: Final = 10_000
 """Rows a filter's count goes up to."""
 
 
@@ -79,6 +81,13 @@ class Deck:
         flows = self.health.flows
         return sum(flows.get(phase, 0) for phase in ("open", "failed", "done")) + flows.get("damaged", 0)
 
+    def needs_supervisor(self) -> bool:
+        """Return whether anything is known here that only a supervisor lets run out."""
+        if self.health is None:
+            return False
+        has_deadline = any(flow.deadline_at is not None and flow.phase is Phase.OPEN for flow in self.flows.rows)
+        return has_deadline or self.health.overdue > 0 or self.health.locks.get("held", 0) > 0
+
     def changed(self) -> frozenset[str]:
         """Return the loaded workflows that changed since the operator looked."""
         return frozenset(flow.workflow_id for flow in self.flows.rows if self.seen.times(flow))
@@ -88,16 +97,3 @@ class Deck:
         self.health, self.findings = health, findings
         self.lives = lives_of(health)
         self.seen.begin(health.at)
-
-
-def lives_of(health: Health) -> dict[str, Liveness]:
-    """Return what is known of each engine, by incarnation."""
-    return {view.row.engine.incarnation: view.liveness for view in health.engines}
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The time a frame is drawn for: by the engine's clock, and by the clock that never jumps."""
-
-    now: datetime
-    monotonic: float

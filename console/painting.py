@@ -91,6 +91,7 @@ class Painting:
             is_lost=screen.link.state is LinkState.LOST,
             is_frozen=screen.deck.is_frozen,
             sentence=screen.link.sentence,
+            needs_supervisor=screen.deck.needs_supervisor(),
         )
 
     def _verdict(self, cells: int) -> CellLine:
@@ -247,7 +248,8 @@ class Painting:
     def facts(self) -> FlowFacts:
         """Return what rows need beyond the workflows."""
         deck = self._screen.deck
-        return FlowFacts(now=self._screen.now(), lives=deck.lives, changed=deck.changed())
+        at = None if deck.health is None else deck.health.at
+        return FlowFacts(now=self._screen.now(), lives=deck.lives, lives_at=at, changed=deck.changed())
 
     def _counts(self) -> None:
         health, panes, deck = self._screen.deck.health, self._screen.panes, self._screen.deck

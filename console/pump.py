@@ -14,6 +14,9 @@ FAST_GAP_S: Final = 0.05
 SSH_GAP_S: Final = 0.25
 """Over a link that has to carry every repaint."""
 
+_REST: Final = 3
+"""Rest for so many times as long as a batch took, so that keys and the engine's own work come through."""
+
 Wants = Mapping[str, Turn]
 """What is to be read, and which part of it."""
 
@@ -33,6 +36,7 @@ class Pump:
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._is_serving = False
+        self._took_s = 0.0
 
     def want(self, *names: str, turn: Turn = Turn.AGAIN, is_urgent: bool = False) -> None:
         """Have ``names`` read; a turn to another part of a list is not forgotten for a mere refresh."""
@@ -50,21 +54,24 @@ class Pump:
 
     async def run(self) -> None:
         """Serve for ever."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
             self._hurry.clear()
             wants, self._wants = self._wants, {}
             self._is_serving = True
+            begun_at = loop.time()
             try:
                 await self._serve(wants)
             finally:
                 self._is_serving = False
+            self._took_s = loop.time() - begun_at
             await self._rest()
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(self._gap_s):
+            async with asyncio.timeout(max(self._gap_s, _REST * self._took_s)):
                 await self._hurry.wait()
         except TimeoutError:
             return

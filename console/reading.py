@@ -8,7 +8,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from console.deck import COUNT_CAP, Deck, lives_of
+from console.deck import COUNT_CAP, Deck
 from console.link import EngineLink, Side
 from console.paging import (
     ReadPage,
@@ -163,7 +163,7 @@ class Reading:
         async def question(side: Side) -> tuple[Health, tuple[Finding, ...]]:
             health = await side.watch.health()
             problems = await side.watch.flows(Query(filter=Filter(is_problem=True), limit=SAMPLE))
-            return health, findings(health, problems.rows, lives_of(health), self._zone)
+            return health, findings(health, problems.rows, self._zone)
 
         self._deck.take_health(*await self.ask(question))
 

@@ -9,10 +9,11 @@ from typing import Final
 
 from console.cells import Cell, Column, Row, StyleName
 from console.glyphs import Glyphs, glyphs
-from console.text import EMPTY, SafeText, safe, width
+from console.text import EMPTY, SafeText, cut, safe, width
 from console.view.words import error_word, short_id, short_state, since_text, type_word
-from engine.model.lock import Liveness
+from engine.model.lock import Liveness, Lock
 from engine.model.names import Flag, Phase
+from engine.observation.views import Health
 from engine.operations.effects import RETRIES_OF_A_STATE
 from engine.rules.ages import age_text
 from engine.store.query import FlowRow
@@ -44,13 +45,20 @@ class FlowFacts:
 
     Attributes:
         now: the time ages are counted to.
-        lives: what is known of each engine, by incarnation.
+        lives: what is known of each engine that has not ended, by incarnation.
+        lives_at: when that was read, None before it ever was.
         changed: ids that changed since the operator looked.
     """
 
     now: datetime
     lives: Mapping[str, Liveness] = field(default_factory=dict)
+    lives_at: datetime | None = None
     changed: Collection[str] = ()
+
+
+def lives_of(health: Health) -> dict[str, Liveness]:
+    """Return what is known of each engine that has not ended, by incarnation."""
+    return {view.row.engine.incarnation: view.liveness for view in health.engines}
 
 
 def is_overdue(flow: FlowRow, now: datetime) -> bool:
@@ -109,6 +117,7 @@ def state_cell(flow: FlowRow) -> Cell:
 
 
 _STATE_CELLS: Final = 19
+_OWNER_CELLS: Final = 12
 
 
 def limit_text(flow: FlowRow) -> SafeText:
@@ -123,16 +132,25 @@ def lock_cell(flow: FlowRow, facts: FlowFacts, table: Glyphs | None = None) -> C
     lock = flow.lock
     if lock is None or not lock.owner:
         return Cell(safe("-"), "dim")
-    if facts.lives.get(lock.incarnation) is Liveness.DEAD:
+    if is_dead(lock, facts):
         return _owner_cell(lock.owner, f" {(table or glyphs()).dead}", "bad")
     if lock.expires_at <= facts.now or lock.generation != flow.generation:
         return _owner_cell(lock.owner, "", "dim")
     return _owner_cell(lock.owner, "", "text")
 
 
+def is_dead(lock: Lock, facts: FlowFacts) -> bool:
+    """Return whether the holder is dead: known to be, or ended since it took the lock."""
+    life = facts.lives.get(lock.incarnation)
+    if life is None:
+        return facts.lives_at is not None and lock.acquired_at < facts.lives_at
+    return life is Liveness.DEAD
+
+
 def _owner_cell(owner: str, sign: str, style: StyleName) -> Cell:
-    short = owner.rsplit(":", 1)[-1] if ":" in owner else owner[:6]
-    return Cell(safe(owner + sign), style, safe(short + sign))
+    text = safe(owner)
+    short = cut(text, _OWNER_CELLS - len(sign))
+    return Cell(safe(text + sign), style, safe(short + sign))
 
 
 def _tries_cell(flow: FlowRow) -> Cell:

@@ -35,16 +35,16 @@ class Freshness:
         data_age_s: seconds since the engine last answered, None before it ever did.
         is_lost: the store cannot be read now.
         is_frozen: the operator holds the view still.
-        is_read_only: this console was told to write nothing.
         sentence: what the link says while it is not open.
+        needs_supervisor: there are deadlines or locks that only a supervisor lets run out.
     """
 
     health: Health | None = None
     data_age_s: float | None = None
     is_lost: bool = False
     is_frozen: bool = False
-    is_read_only: bool = False
     sentence: str = ""
+    needs_supervisor: bool = False
 
 
 def shown_place(place: str) -> str:
@@ -142,7 +142,7 @@ def banner_text(fresh: Freshness) -> tuple[str, ...]:
         why = f": {health.mode_reason}" if health.mode_reason else ""
         return (f"nothing can be changed here{why}", f"{health.mode}{why}", health.mode)
     dead = [one for one in health.engines if one.row.engine.kind == "service" and one.liveness is Liveness.DEAD]
-    if health.supervisor is None and health.flows.get("open", 0):
+    if health.supervisor is None and fresh.needs_supervisor:
         gone = f"{dead[0].name} is dead and nobody" if dead else "nobody"
         return (
             f"{gone} supervises: deadlines do not fire, expired locks stay; start a service or flowdeck --supervise",

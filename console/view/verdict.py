@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final
 
 from console.cells import Cell, StyleName
 from console.text import SafeText, safe, width
-from console.view.flows import is_overdue
+from console.view.flows import FlowFacts, is_dead, is_overdue, lives_of
 from console.view.lines import CellLine, cell, cut_line
 from console.view.words import ERROR_WORDS, count_text, plural, short_state, time_text
-from engine.model.lock import Liveness
 from engine.model.names import Flag, Phase
 from engine.observation.views import Health
 from engine.store.query import FlowRow
@@ -38,19 +37,16 @@ class Finding:
     style: StyleName
 
 
-def findings(
-    health: Health, problems: Sequence[FlowRow], lives: Mapping[str, Liveness], zone: tzinfo | None
-) -> tuple[Finding, ...]:
+def findings(health: Health, problems: Sequence[FlowRow], zone: tzinfo | None) -> tuple[Finding, ...]:
     """Return what is wrong, worst first.
 
     Args:
         health: the store's counters.
         problems: the first rows of the problem list, at most :data:`SAMPLE`.
-        lives: what is known of each engine, by incarnation.
         zone: the zone times are told in.
     """
     return (
-        *_overdue(health, problems, lives, zone),
+        *_overdue(health, problems, zone),
         *_dead_locks(health),
         *_failed(health, problems),
         *_counted(health.events.get("dead", 0), "dead letter", "dead letters", "dead", "bad"),
@@ -93,9 +89,7 @@ def _listed(texts: Sequence[SafeText], rest: str) -> CellLine:
     return (*line, cell(rest, "dim"))
 
 
-def _overdue(
-    health: Health, problems: Sequence[FlowRow], lives: Mapping[str, Liveness], zone: tzinfo | None
-) -> Iterable[Finding]:
+def _overdue(health: Health, problems: Sequence[FlowRow], zone: tzinfo | None) -> Iterable[Finding]:
     late = [row for row in problems if is_overdue(row, health.at)]
     if not late:
         yield from _counted(health.overdue, "overdue", "overdue", "overdue", "bad")
@@ -113,20 +107,20 @@ def _overdue(
     others = f", {count_text(total - count)} elsewhere" if total > count else ""
     where = f"{count_text(count)} overdue in {state} since {since}"
     short = f"{shown} overdue" if others else f"{shown} overdue in {short_state(state)}"
-    yield Finding(safe(f"{where}{_shared_owner(group, lives)}{others}"), safe(short), "bad")
+    yield Finding(safe(f"{where}{_shared_owner(group, health)}{others}"), safe(short), "bad")
 
 
-def _shared_owner(group: Sequence[FlowRow], lives: Mapping[str, Liveness]) -> str:
+def _shared_owner(group: Sequence[FlowRow], health: Health) -> str:
     """Return whose lock the rows of ``group`` share, where most of them share one."""
-    holders = Counter(
-        (row.lock.owner, row.lock.incarnation) for row in group if row.lock is not None and row.lock.owner
-    )
+    locks = [row.lock for row in group if row.lock is not None and row.lock.owner]
+    holders = Counter((lock.owner, lock.incarnation) for lock in locks)
     if not holders:
         return ""
     (owner, incarnation), count = holders.most_common(1)[0]
     if count < _SHARED_FROM and len(group) > 1:
         return ""
-    dead = " (dead)" if lives.get(incarnation) is Liveness.DEAD else ""
+    facts = FlowFacts(now=health.at, lives=lives_of(health), lives_at=health.at)
+    dead = " (dead)" if any(is_dead(lock, facts) for lock in locks if lock.incarnation == incarnation) else ""
     many = "all " if count == len(group) > 1 else f"{count} of {len(group)} " if len(group) > 1 else ""
     return f", {many}locked by {owner}{dead}"
 

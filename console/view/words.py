@@ -69,8 +69,9 @@ def short_id(workflow_id: str, workflow_type: str, cells: int = ID_CELLS) -> Saf
 
     An L3 plan asks for the last characters, so the tail always stays.
     """
-    prefix = f"wf_{workflow_type}_"
-    rest = workflow_id.removeprefix(prefix) if workflow_type else workflow_id
+    if not workflow_type:
+        return prefixless(workflow_id, cells)
+    rest = workflow_id.removeprefix(f"wf_{workflow_type}_")
     return cut_middle(safe(rest or workflow_id), cells)
 
 

@@ -115,6 +115,13 @@ def test_a_dead_owner_bears_its_sign_and_a_void_or_expired_grant_is_calm() -> No
     assert _texts(_flow(lock=_lock(owner="")))["lock"] == "-"
 
 
+def test_an_owner_that_ended_since_it_took_the_lock_is_dead_and_one_that_just_came_is_not() -> None:
+    ended = FlowFacts(now=NOW, lives={}, lives_at=NOW)
+    assert _texts(_flow(lock=_lock()), ended)["lock"] == "svc:4121 †"
+    assert _texts(_flow(lock=_lock(acquired_at=NOW + timedelta(seconds=1))), ended)["lock"] == "svc:4121"
+    assert _texts(_flow(lock=_lock()))["lock"] == "svc:4121"
+
+
 def test_finished_work_is_calm_unless_its_document_is_not() -> None:
     assert flow_row(_flow(phase=Phase.DONE, state="completed"), FlowFacts(now=NOW)).is_dim
     assert not flow_row(_flow(phase=Phase.DONE, state="completed", flag=Flag.CONFLICT), FlowFacts(now=NOW)).is_dim
@@ -137,6 +144,7 @@ def test_a_forced_workflow_stays_marked() -> None:
         ("nightly-batch-0b8821", "direct", "night…0b8821"),
         ("short", "direct", "short"),
         ("wf_direct_", "direct", "wf_direct_"),
+        ("wf_direct_512f1feb3d1a", "", "512f1feb3d1a"),
     ],
 )
 def test_an_id_shows_what_tells_it_from_others(workflow_id: str, kind: str, short: str) -> None:

@@ -133,7 +133,7 @@ def test_old_data_is_not_called_fresh() -> None:
 def test_a_dead_service_and_a_lost_store_are_said() -> None:
     dead = _health(engines=(_engine(liveness=Liveness.DEAD),), supervisor=None)
     assert "DEAD" in plain(header_line("p", Freshness(health=dead, data_age_s=0.0), NOW, UTC, 80))
-    assert "svc:4121 is dead" in plain(banner_line(Freshness(health=dead, data_age_s=0.0), 120))
+    assert "svc:4121 is dead" in plain(banner_line(Freshness(health=dead, data_age_s=0.0, needs_supervisor=True), 120))
     lost = Freshness(health=dead, is_lost=True, sentence="The store is gone.")
     assert "LOST" in plain(header_line("p", lost, NOW, UTC, 80))
     assert "The store is gone." in plain(banner_line(lost, 80))
@@ -141,7 +141,7 @@ def test_a_dead_service_and_a_lost_store_are_said() -> None:
 
 @pytest.mark.parametrize("cells", WIDTHS)
 def test_the_banner_says_in_any_width_that_nobody_supervises(cells: int) -> None:
-    line = banner_line(Freshness(health=_health(supervisor=None), data_age_s=0.0), cells)
+    line = banner_line(Freshness(health=_health(supervisor=None), data_age_s=0.0, needs_supervisor=True), cells)
     assert line_width(line) <= cells
     if cells >= 40:
         assert "nobody supervises" in plain(line)
@@ -166,7 +166,7 @@ def test_the_verdict_groups_what_is_overdue_by_state_and_counts_what_does_not_fi
     late = [_row(workflow_id=f"wf_{n}") for n in range(6)]
     late.append(_row(workflow_id="wf_7", state="expert_routing"))
     health = _health(overdue=7, flows={"open": 9, "failed": 3, "damaged": 1}, events={"dead": 4}, locks={"dead": 2})
-    found = findings(health, late, {}, UTC)
+    found = findings(health, late, UTC)
     wide = plain(verdict_line(found, health, 200))
     assert wide.startswith("6 overdue in module_execution since 09:06, 1 elsewhere")
     for part in ("2 locks of dead owners", "3 failed", "4 dead letters", "1 damaged document"):
@@ -181,7 +181,7 @@ def test_the_verdict_groups_what_is_overdue_by_state_and_counts_what_does_not_fi
 def test_a_sample_is_not_passed_off_as_a_count() -> None:
     failed = [_row(phase=Phase.FAILED, state="failed", error_type="timeout", deadline_at=None) for _ in range(5)]
     health = _health(flows={"open": 0, "failed": 400})
-    assert plain(verdict_line(findings(health, failed, {}, UTC), health, 80)) == "400 failed, mostly by timeout"
+    assert plain(verdict_line(findings(health, failed, UTC), health, 80)) == "400 failed, mostly by timeout"
 
 
 def test_a_calm_store_is_told_calmly() -> None:

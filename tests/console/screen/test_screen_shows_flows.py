@@ -126,12 +126,23 @@ async def test_a_frozen_view_stands_still_until_it_may_follow_again(
 async def test_nobody_supervising_open_work_is_said_above_all_else(
     place: Path, service: ProductionWorkflowOrchestrator
 ) -> None:
-    await service.create_direct_workflow("sum", "billing")
+    workflow = await service.create_direct_workflow("sum", "billing")
+    await service.transition_state(workflow, "module_execution")
     async with open_deck(place) as session:
         await session.until_shown("svc:")
         assert "NOTICE" not in session.text()
         await service.cleanup()
         await session.until_shown("NOTICE", "nobody supervises")
+
+
+async def test_documents_of_another_program_that_nothing_times_need_no_supervisor(place: Path) -> None:
+    place.mkdir()
+    document = {"workflow_id": "wf_direct_0000000000aa", "workflow_type": "direct", "state": "initialized"}
+    times = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    (place / "wf_direct_0000000000aa.json").write_text(json.dumps(document | times))
+    async with open_deck(place) as session:
+        await session.until_shown("0000000000aa", "no service")
+        assert "NOTICE" not in session.text()
 
 
 async def test_leaving_is_asked_for_and_any_other_key_stays(place: Path) -> None:
