@@ -118,8 +118,6 @@ def _boot_id() -> str:
     if linux.exists():
         return linux.read_text(encoding="ascii").strip()
     if sys.platform == "darwin":
-        asked = subprocess.run(
-            ["/usr/sbin/sysctl", "-n", "kern.boottime"], capture_output=True, text=True, check=False
-        )
+        asked = subprocess.run(["/usr/sbin/sysctl", "-n", "kern.boottime"], capture_output=True, text=True, check=False)
         return asked.stdout.strip() or "unknown"
     return "unknown"
