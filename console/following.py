@@ -136,7 +136,9 @@ class Following:
         reading, limit = screen.reading, self._limit(name)
         if name == "flows":
             await reading.flows(turn, limit)
-            screen.painting.flows()
+            if screen.deck.has_filter:
+                # Counting may take longer than reading a page: the page is shown at once.
+                screen.painting.flows()
             await reading.flow_count()
         elif name in ("retry", "locks", "audit"):
             await {"retry": reading.events, "locks": reading.locks, "audit": reading.audit}[name](turn, limit)

@@ -118,10 +118,8 @@ class Looking:
         detail = self._stage.deck.detail
         if detail is None:
             return self._stage.current_id() or ""
-        now = self._stage.now()
-        return (
-            f"{detail.row.workflow_id} {detail.row.state} {plain(state_line(detail, self._stage.deck.line, now, 200))}"
-        )
+        way = plain(state_line(detail, self._stage.deck.line, self._stage.now(), _ROW_CELLS))
+        return f"{detail.row.workflow_id} {detail.row.state} {way}"
 
     def _title(self, word: str, workflow_id: str) -> Sequence[Cell]:
         return (cell(word, "dim"), Cell(safe(workflow_id), "strong"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +39,14 @@ class Painting:
 
     def __init__(self, screen: DeckScreen) -> None:
         self._screen = screen
+        self._shows: Mapping[str, Callable[[], None]] = {
+            "flows": self._show_flows,
+            "retry": self._show_events,
+            "locks": self._show_locks,
+            "errors": self._show_errors,
+            "log": self._show_log,
+            "audit": self._show_audit,
+        }
 
     # The frame
 
@@ -188,39 +196,51 @@ class Painting:
     # The panes
 
     def paint(self, names: Sequence[str]) -> None:
-        """Paint what was read."""
-        deck, screen = self._screen.deck, self._screen
-        now = screen.now()
-        panes = screen.panes
-        if "flows" in names or "health" in names:
-            panes.flows.show_count(deck.flow_count, is_capped=deck.is_capped)
+        """Paint what was read, and of the frame only what that can have changed."""
+        for name in names:
+            show = self._shows.get(name)
+            if show is not None:
+                show()
+        if "health" in names:
+            self._counts()
             self._show_flows()
-        if "retry" in names:
-            total = deck.events.total(None)
-            empty = "it has no events" if deck.events_of else "every event was delivered"
-            panes.retry.show(deck.events.rows, now, total=total, first=deck.events.offset, empty=empty)
-            self._stay_at_head("retry", deck.events)
-        if "locks" in names:
-            held = None if deck.health is None else deck.health.locks.get("held")
-            panes.locks.show(deck.locks.rows, now, total=deck.locks.total(held), first=deck.locks.offset)
-            self._stay_at_head("locks", deck.locks)
-        if "errors" in names:
-            panes.errors.show(deck.errors)
-        if "log" in names:
-            panes.log.show(deck.log, now, screen.zone)
-        if "audit" in names:
-            total = deck.audit.total(None)
-            panes.audit.show(deck.audit.rows, now, screen.zone, total=total, first=deck.audit.offset)
-            self._stay_at_head("audit", deck.audit)
-        self._counts()
-        if all(name == "ping" for name in names):
-            self.header()
-        elif all(name in ("ping", "detail") for name in names):
-            self.header()
+            self.frame()
+            return
+        self.header()
+        if "detail" in names:
             self.detail()
             self.footer()
-        else:
-            self.frame()
+        if any(name != "ping" for name in names):
+            self.status()
+
+    def _show_events(self) -> None:
+        deck, panes = self._screen.deck, self._screen.panes
+        empty = "it has no events" if deck.events_of else "every event was delivered"
+        total, first = deck.events.total(None), deck.events.offset
+        panes.retry.show(deck.events.rows, self._screen.now(), total=total, first=first, empty=empty)
+        self._stay_at_head("retry", deck.events)
+        self._counts()
+
+    def _show_locks(self) -> None:
+        deck, panes = self._screen.deck, self._screen.panes
+        held = None if deck.health is None else deck.health.locks.get("held")
+        total, first = deck.locks.total(held), deck.locks.offset
+        panes.locks.show(deck.locks.rows, self._screen.now(), total=total, first=first)
+        self._stay_at_head("locks", deck.locks)
+
+    def _show_errors(self) -> None:
+        self._screen.panes.errors.show(self._screen.deck.errors)
+        self._screen.tabs.repaint()
+
+    def _show_log(self) -> None:
+        screen = self._screen
+        screen.panes.log.show(screen.deck.log, screen.now(), screen.zone)
+
+    def _show_audit(self) -> None:
+        screen, stretch = self._screen, self._screen.deck.audit
+        total, first = stretch.total(None), stretch.offset
+        screen.panes.audit.show(stretch.rows, screen.now(), screen.zone, total=total, first=first)
+        self._stay_at_head("audit", stretch)
 
     def flows(self) -> None:
         """Paint the flows as soon as they are read, before they are counted."""
@@ -235,6 +255,7 @@ class Painting:
         else:
             empty = "no workflows are here yet"
         flows = screen.panes.flows
+        flows.show_count(deck.flow_count, is_capped=deck.is_capped)
         flows.show(deck.flows.rows, self.facts(), total=deck.flow_total, first=deck.flows.offset, empty=empty)
         self._stay_at_head("flows", deck.flows)
         flows.rows.set_marks(frozenset(deck.marks))

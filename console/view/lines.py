@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from console.cells import Cell, StyleName
-from console.text import EMPTY, SafeText, cut, safe, width
+from console.text import EMPTY, cut, safe, width
 
 CellLine = tuple[Cell, ...]
 """One line of the screen, left to right, without gaps of its own."""
@@ -101,8 +101,3 @@ BLANK: CellLine = (Cell(EMPTY),)
 def plain(line: Iterable[Cell]) -> str:
     """Return a line's text alone."""
     return "".join(one.text for one in line)
-
-
-def sentence(text: str, style: StyleName = "text") -> CellLine:
-    """Return one line of one style."""
-    return (Cell(SafeText(text), style),)
