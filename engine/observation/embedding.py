@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,6 +92,10 @@ class Engine(Protocol):
     @property
     def scan_report(self) -> Any:
         """What the newest scan of this engine found, None before the first."""
+        ...
+
+    async def look(self, workflow_ids: Collection[str]) -> None:
+        """Take in documents that the ledger does not know yet; what lies there under none of these ids stays."""
         ...
 
     def instant(self) -> Instant:

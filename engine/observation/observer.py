@@ -31,7 +31,7 @@ _MINUTES: Final = 60
 
 
 class Observer:
-    """What a console or a script may read of one engine's store. Nothing here writes."""
+    """What a console or a script may read of one engine's store. Nothing here changes a workflow."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -73,7 +73,7 @@ class Observer:
     async def describe(self, workflow_id: str) -> Detail | None:
         """Return everything about one workflow or damaged document; None where there is neither."""
         store = self._engine.store
-        row = await store.row(workflow_id)
+        row = await self._row(workflow_id)
         if row is None:
             return None
         workflow = await store.read(workflow_id)
@@ -100,7 +100,7 @@ class Observer:
         Raises:
             WorkflowNotFoundError: there is no such workflow or damaged document.
         """
-        row = await self._engine.store.row(workflow_id)
+        row = await self._row(workflow_id)
         if row is None:
             raise WorkflowNotFoundError(workflow_id)
         workflow = await self._engine.store.read(workflow_id)
@@ -131,6 +131,13 @@ class Observer:
 
     def _timed(self, query: Query) -> Query:
         return query if query.at is not None else replace(query, at=self._engine.clock.now())
+
+    async def _row(self, workflow_id: str) -> FlowRow | None:
+        row = await self._engine.store.row(workflow_id)
+        if row is None and is_plain_id(workflow_id):
+            await self._engine.look((workflow_id,))
+            row = await self._engine.store.row(workflow_id)
+        return row
 
     async def _lock_of(self, workflow_id: str) -> LockView | None:
         lock = await self._engine.store.lock(workflow_id)

@@ -68,10 +68,11 @@ class Planning:
     async def _read(self) -> dict[str, Seen]:
         store = self._engine.store
         ids = self._request.ids
-        workflows: dict[str, Workflow] = {}
-        for start in range(0, len(ids), _AT_ONCE):
-            found = await store.read_many(ids[start : start + _AT_ONCE])
-            workflows.update({workflow.workflow_id: workflow for workflow in found})
+        workflows = await self._workflows(ids)
+        absent = [workflow_id for workflow_id in ids if workflow_id not in workflows]
+        if absent:
+            await self._engine.look(absent)
+            workflows.update(await self._workflows(absent))
         locks = await self._locks(tuple(workflows))
         held = [lock for lock in locks.values() if is_held(lock, self._now)]
         views = {view.lock.workflow_id: view for view in await lock_views(self._engine, held)}
@@ -84,6 +85,13 @@ class Planning:
             )
             for workflow_id in ids
         }
+
+    async def _workflows(self, ids: Sequence[str]) -> dict[str, Workflow]:
+        workflows: dict[str, Workflow] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            found = await self._engine.store.read_many(ids[start : start + _AT_ONCE])
+            workflows.update({workflow.workflow_id: workflow for workflow in found})
+        return workflows
 
     async def _locks(self, ids: Sequence[str]) -> dict[str, Lock]:
         locks: dict[str, Lock] = {}

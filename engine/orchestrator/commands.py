@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from engine.errors import (
     RefusedError,
     StoreReadOnlyError,
     WorkflowErrorType,
+    WorkflowNotFoundError,
 )
 from engine.model.actor import Act
 from engine.model.change import Decision
@@ -213,7 +215,8 @@ class Commands:
 
         try:
             demand_id(workflow_id)
-            outcome = await running.committer.run(
+            commit = partial(
+                running.committer.run,
                 workflow_id,
                 rule,
                 act=act,
@@ -221,6 +224,12 @@ class Commands:
                 expect_revision=expect_revision,
                 claim=running.holding.claim(workflow_id, lock_owner),
             )
+            try:
+                outcome = await commit()
+            except WorkflowNotFoundError:
+                if await running.read(workflow_id) is None:
+                    raise
+                outcome = await commit()
             raise_for(outcome, workflow_id, act.request_id)
         except RefusedError as error:
             await self.refuse(verb, workflow_id, error, act, before=seen[0] if seen else None, to_state=to_state)

@@ -62,7 +62,7 @@ class Driving:
         found: Workflow | None = None
         try:
             demand_id(workflow_id)
-            found = await running.store.read(workflow_id)
+            found = await running.read(workflow_id)
             if found is None:
                 raise WorkflowNotFoundError(workflow_id)
             if found.workflow_type != workflow_type:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from engine.clock import Clock
@@ -106,6 +106,15 @@ class EmbeddedEngine:
         rooms = await self._life.ready()
         scanning = rooms.running.scanning
         return None if scanning is None else await scanning.scanner.scan()
+
+    async def look(self, workflow_ids: Collection[str]) -> None:
+        """Take in documents that the ledger does not know yet; what lies there under none of these ids stays.
+
+        Raises:
+            StoreError: the store cannot be opened.
+        """
+        rooms = await self._life.ready()
+        await rooms.running.look(workflow_ids)
 
     @property
     def is_closed(self) -> bool:

@@ -18,7 +18,7 @@ from engine.model.workflow import Workflow
 from engine.orchestrator.commands import Commands, demand_id
 from engine.orchestrator.running import Running
 from engine.rules import events
-from engine.store.outcomes import Granted, GrantOutcome, Held
+from engine.store.outcomes import Granted, GrantOutcome, Held, NoWorkflow
 from engine.store.requests import LockRelease, LockRequest
 
 _OWNER_AT_MOST: Final = 200
@@ -55,6 +55,8 @@ class Locking:
             await self._commands.refuse("acquire", workflow_id, error, act)
             return None
         outcome = await self._granted(self._request(workflow_id, owner, timeout_s, act))
+        if isinstance(outcome, NoWorkflow) and await running.read(workflow_id) is not None:
+            outcome = await self._granted(self._request(workflow_id, owner, timeout_s, act))
         if isinstance(outcome, Held) and outcome.lock is not None and await self._is_dead(outcome.lock):
             dead_fence = outcome.lock.fence
             outcome = await self._granted(self._request(workflow_id, owner, timeout_s, act, dead_fence=dead_fence))

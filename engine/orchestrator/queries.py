@@ -18,6 +18,7 @@ from engine.rules.lines import BUILT_IN, find_line
 from engine.store.query import Filter, Query, Sort
 
 _PAGE: Final = 200
+_FIRST_SCAN_WITHIN_S: Final = 5.0
 _UNREADABLE: Final = (Flag.DAMAGED, Flag.GONE)
 """Of another program's workflow the document is the truth; the ledger keeps what it said last."""
 
@@ -36,18 +37,12 @@ class Queries:
     async def find(self, workflow_id: object) -> Workflow | None:
         """Return the newest revision, None where there is none or the id is no plain name.
 
-        A document that another program has just put there is looked at on the spot.
-
         Raises:
             StoreError: the store cannot be read.
         """
         if not isinstance(workflow_id, str) or not is_plain_id(workflow_id):
             return None
-        found = await self._running.store.read(workflow_id)
-        if found is None and self._running.scanning is not None:
-            await self._running.scanning.scanner.look([f"{workflow_id}.json"])
-            found = await self._running.store.read(workflow_id)
-        return found
+        return await self._running.read(workflow_id)
 
     async def load(self, workflow_id: object) -> IntelligentWorkflowData | DirectWorkflowData | None:
         """Return a workflow typed all the way down, and have its history at hand from now on.
@@ -64,11 +59,13 @@ class Queries:
         return typed
 
     async def listed(self, workflow_type: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
-        """Return workflows, newest ``created_at`` first.
+        """Return workflows, newest ``created_at`` first; of a directory nobody has been through, its first scan waits.
 
         Raises:
             StoreError: the store cannot be read.
         """
+        if self._running.scanning is not None and self._running.settings.scans:
+            await self._running.scanning.until_first(_FIRST_SCAN_WITHIN_S)
         chosen = Filter(
             types=() if workflow_type is None else (str(workflow_type),),
             states=() if state is None else (str(state),),
@@ -94,7 +91,10 @@ class Queries:
         """
         if not isinstance(workflow_id, str) or not is_plain_id(workflow_id):
             return []
-        return plain_history(history_dicts(await history_since(self._running.store, workflow_id, 0)))
+        entries = await history_since(self._running.store, workflow_id, 0)
+        if not entries and await self._running.read(workflow_id) is not None:
+            entries = await history_since(self._running.store, workflow_id, 0)
+        return plain_history(history_dicts(entries))
 
     async def error_stats(self) -> dict[str, int]:
         """Return errors by type since the store was made, whichever engine counted them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -11,13 +11,14 @@ from uuid import uuid4
 
 from engine.commit import Committer
 from engine.delivery import Delivery
+from engine.documents.files import document_name
 from engine.documents.publisher import Publisher
 from engine.errors import EngineError, StoreError, WorkflowErrorType
 from engine.liveness import forget, is_lock_free, life_of
 from engine.model.actor import Actor
 from engine.model.entry import NewEvent
 from engine.model.lock import Instant, Liveness
-from engine.model.names import EventStatus, WorkflowEventType
+from engine.model.names import EventStatus, WorkflowEventType, is_plain_id
 from engine.model.times import format_time
 from engine.model.workflow import Workflow
 from engine.orchestrator.following import Following
@@ -165,6 +166,25 @@ class Running:
                 await self.supervisor.role.resign()
         self.views.log.write("engine_stopped", f"{self.caller.name} ended")
 
+    async def read(self, workflow_id: str) -> Workflow | None:
+        """Return the newest revision, None where there is none.
+
+        A document that the ledger does not know yet is looked at on the spot.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        found = await self.store.read(workflow_id)
+        if found is None and self.scanning is not None:
+            await self.look((workflow_id,))
+            found = await self.store.read(workflow_id)
+        return found
+
+    async def look(self, workflow_ids: Collection[str]) -> None:
+        """Take in documents that the ledger does not know yet."""
+        if self.scanning is not None:
+            await self.scanning.scanner.look([document_name(each) for each in workflow_ids if is_plain_id(each)])
+
     def instant(self) -> Instant:
         """Return this moment on both clocks."""
         return Instant(self.clock.now(), self.clock.monotonic(), self.clock.boot_id())
@@ -222,7 +242,7 @@ class Running:
         if self.opened.directory is None or self.opened.mode not in (LIVE, DOCUMENTS_ONLY):
             return None
         role = Role(SCANNER, self.store, self.clock, self.me, self.life) if self.is_live else None
-        return Scanning(
+        scanning = Scanning(
             self.store,
             self.opened.directory,
             self.opened.facts.store_id,
@@ -232,6 +252,9 @@ class Running:
             role=role,
             probe=self.life,
         )
+        if self.is_live:
+            scanning.on_first = self._heartbeat
+        return scanning
 
     def make_supervisor(self) -> Supervisor:
         """Return the loop that watches deadlines, locks and engines; it works while it holds the role."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ from engine.supervisor import Probe, Role
 _HEAD_START_S: Final = 1.0
 """How long a console's first list goes before its first scan, where the ledger knows documents already."""
 
+_ASK_OTHERS_EVERY_S: Final = 0.05
+"""How often a caller's first list asks whether another engine has been through the directory."""
+
 _ASK_EVERY_S: Final = 1.0
 """How often the role is asked for, or kept; its lease lasts far longer."""
 
@@ -34,6 +38,7 @@ class Scanning:
     Attributes:
         scanner: looks at the directory, by role or at one name on demand.
         role: whether this engine scans for all; None where it shows documents alone and scans for itself.
+        on_first: told when this engine's first scan is through, so that the others learn of it.
     """
 
     def __init__(  # noqa: PLR0913  the scanner's collaborators and the role's
@@ -50,6 +55,9 @@ class Scanning:
     ) -> None:
         self.scanner = Scanner(store, directory, store_id, publisher, clock)
         self.role = role
+        self.on_first: Callable[[], Awaitable[None]] | None = None
+        self._is_awaited = True
+        self._first = asyncio.Event()
         self._watcher = Watcher(directory, self.scanner.hint, clock)
         self._watcher.on_restart = self.scan_soon
         self._next_at = 0.0
@@ -78,6 +86,22 @@ class Scanning:
     def scan_soon(self) -> None:
         """Have the next turn scan: changes may have been missed."""
         self._next_at = self._clock.monotonic()
+
+    async def until_first(self, within_s: float) -> None:
+        """Return once some engine has been through the directory; waits once, ``within_s`` seconds at most.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        if not self._is_awaited:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.report is None and not await self._is_scanned():
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_ASK_OTHERS_EVERY_S):
+                            await self._first.wait()
+        self._is_awaited = False
 
     async def run(self) -> None:
         """Scan while the role is this engine's, ask for it while it is not; ends by cancellation.
@@ -122,9 +146,14 @@ class Scanning:
         scan = asyncio.ensure_future(self.scanner.scan())
         holding = asyncio.ensure_future(self._hold_on())
         try:
-            return await scan
+            report = await scan
         finally:
             await end_tasks(scan, holding)
+        if not self._first.is_set():
+            self._first.set()
+            if self.on_first is not None:
+                await self.on_first()
+        return report
 
     async def _hold_on(self) -> None:
         while self.role is not None:
@@ -140,6 +169,10 @@ class Scanning:
             await self.role.resign()
             return False
         return await self.role.hold()
+
+    async def _is_scanned(self) -> bool:
+        """Return whether some engine has been through the directory."""
+        return any("scanned_at" in row.facts for row in await self._store.engines())
 
     async def _is_served(self) -> bool:
         """Return whether a living service scans, or will as soon as the role is free."""
