@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from console.cells import Cell, Column, Row, StyleName
+from console.cells import Cell, Column, Row
 from console.glyphs import Glyphs, glyphs
 from console.text import EMPTY, SafeText, cut, safe, width
 from console.view.words import error_word, short_id, short_state, since_text, type_word
@@ -18,6 +18,9 @@ from engine.operations.effects import RETRIES_OF_A_STATE
 from engine.rules.ages import age_text
 from engine.store.query import FlowRow
 
+LOCK_LEAST: Final = 8
+"""Cells of the narrowest LOCK column; the sign of a dead owner shows in it whatever the owner's name is."""
+
 COLUMNS: Final = (
     Column("id", safe("ID"), 12, min_width=12),
     Column("type", safe("TY"), 2, drop=4),
@@ -25,7 +28,7 @@ COLUMNS: Final = (
     Column("age", safe("IN-ST"), 5, "right"),
     Column("limit", safe("LIMIT"), 5, "right", drop=5),
     Column("tries", safe("RTY"), 3, "right", drop=3),
-    Column("lock", safe("LOCK"), 12, min_width=8, flex=1, drop=1),
+    Column("lock", safe("LOCK"), 12, min_width=LOCK_LEAST, flex=1, drop=1),
     Column("error", safe("ERR"), 8, drop=2),
     Column("changed", safe("~"), 1, "right"),
 )
@@ -117,7 +120,6 @@ def state_cell(flow: FlowRow) -> Cell:
 
 
 _STATE_CELLS: Final = 19
-_OWNER_CELLS: Final = 12
 
 
 def limit_text(flow: FlowRow) -> SafeText:
@@ -133,10 +135,9 @@ def lock_cell(flow: FlowRow, facts: FlowFacts, table: Glyphs | None = None) -> C
     if lock is None or not lock.owner:
         return Cell(safe("-"), "dim")
     if is_dead(lock, facts):
-        return _owner_cell(lock.owner, f" {(table or glyphs()).dead}", "bad")
-    if lock.expires_at <= facts.now or lock.generation != flow.generation:
-        return _owner_cell(lock.owner, "", "dim")
-    return _owner_cell(lock.owner, "", "text")
+        return _dead_owner_cell(lock.owner, (table or glyphs()).dead)
+    is_calm = lock.expires_at <= facts.now or lock.generation != flow.generation
+    return Cell(safe(lock.owner), "dim" if is_calm else "text")
 
 
 def is_dead(lock: Lock, facts: FlowFacts) -> bool:
@@ -147,10 +148,9 @@ def is_dead(lock: Lock, facts: FlowFacts) -> bool:
     return life is Liveness.DEAD
 
 
-def _owner_cell(owner: str, sign: str, style: StyleName) -> Cell:
+def _dead_owner_cell(owner: str, sign: str) -> Cell:
     text = safe(owner)
-    short = cut(text, _OWNER_CELLS - len(sign))
-    return Cell(safe(text + sign), style, safe(short + sign))
+    return Cell(safe(f"{text} {sign}"), "bad", safe(cut(text, LOCK_LEAST - len(sign)) + sign))
 
 
 def _tries_cell(flow: FlowRow) -> Cell:

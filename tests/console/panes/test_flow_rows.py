@@ -12,6 +12,7 @@ from console.glyphs import UNICODE
 from console.view.errors import sparkline
 from console.view.flows import COLUMNS, FlowFacts, flow_row
 from console.view.words import count_text, prefixless, short_id
+from console.widgets.row_list import _form
 from engine.model.lock import Liveness, Lock
 from engine.model.names import Flag, Origin, Phase
 from engine.store.query import FlowRow
@@ -113,6 +114,15 @@ def test_a_dead_owner_bears_its_sign_and_a_void_or_expired_grant_is_calm() -> No
     assert flow_row(_flow(lock=_lock(generation=0)), alive).cells[6].style == "dim"
     assert flow_row(_flow(lock=_lock(expires_at=NOW)), alive).cells[6].style == "dim"
     assert _texts(_flow(lock=_lock(owner="")))["lock"] == "-"
+
+
+@pytest.mark.parametrize("cells", [8, 9, 12, 17, 40])
+def test_the_sign_of_a_dead_owner_shows_however_narrow_its_column_is(cells: int) -> None:
+    dead = FlowFacts(now=NOW, lives={"A": Liveness.DEAD})
+    lock = next(index for index, column in enumerate(COLUMNS) if column.key == "lock")
+    shown = flow_row(_flow(lock=_lock(owner="nightly-batch")), dead).cells[lock]
+    assert _form(shown, cells).endswith("†")
+    assert cells >= COLUMNS[lock].least
 
 
 def test_an_owner_that_ended_since_it_took_the_lock_is_dead_and_one_that_just_came_is_not() -> None:

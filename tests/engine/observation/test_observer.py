@@ -105,6 +105,26 @@ async def test_a_lock_is_shown_with_its_holders_life_and_whether_it_is_void(
     assert view.is_void, "the retry moved the workflow on"
 
 
+async def test_a_lock_whose_engine_ended_is_held_by_a_dead_owner_everywhere(
+    engine: ProductionWorkflowOrchestrator, observer: Observer
+) -> None:
+    other = ProductionWorkflowOrchestrator(persistence_dir=str(engine.directory), supervises=False, scans=False)
+    await other.start()
+    flow = await engine.create_direct_workflow("a question", "erp")
+    assert await other.acquire_workflow_lock(flow, "nightly-batch")
+    await engine.store.end_engine(other.me.incarnation)
+    health = await observer.health()
+    assert other.me.incarnation not in {view.row.engine.incarnation for view in health.engines}
+    assert health.locks == {"held": 1, "dead": 1}
+    (view,) = (await observer.locks(Query())).rows
+    assert view.liveness is Liveness.DEAD
+    assert (await observer.why(flow)).code == "lock_dead"
+    plan = await Operations(engine, Actor(name="ops")).plan(PlanRequest(verb=Verb.UNLOCK, ids=(flow,)))
+    assert [item.skipped for item in plan.items] == [""]
+    assert plan.checks[0].startswith("nightly-batch is DEAD")
+    await other.cleanup()
+
+
 async def test_health_counts_by_state_and_phase_and_names_the_supervisor(
     engine: ProductionWorkflowOrchestrator, observer: Observer
 ) -> None:
