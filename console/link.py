@@ -348,7 +348,6 @@ class EngineLink:
         with self._guard:
             self.state, self.sentence = state, sentence
             self._is_state_changed = True
-            self._is_reset = self._is_reset or state is LinkState.OPEN
         self._wake_screen()
 
     def _wake_screen(self) -> None:

@@ -53,7 +53,7 @@ class Operating:
             return
         self._request = request
         self._stage.open_plan()
-        self._panel.show_reading(action.label.lower())
+        self._panel.show_reading(f"{action.label.lower()}: reading")
         if action is FORCE:
             self._stage.start(self._choose_state(request, self._next_turn()))
         else:
@@ -65,7 +65,7 @@ class Operating:
             return
         steal = self._request.verb is Verb.UNLOCK
         self._request = replace(self._request, is_steal=True) if steal else replace(self._request, to=value)
-        self._panel.show_reading("steal" if steal else f"force to {value}")
+        self._panel.show_reading("steal: reading" if steal else f"force to {value}: reading")
         self._stage.start(self._plan(self._request, self._next_turn(), is_chosen=True))
 
     def read_again(self, request: PlanRequest) -> None:

@@ -30,8 +30,8 @@ def text_cells(cells: int) -> int:
 
 
 def reading_lines(title: str, cells: int) -> tuple[CellLine, ...]:
-    """Return what is shown while a plan is being made."""
-    return _barred(((cell("PLAN ", "warn"), cell(f"{title}: reading", "strong"), cell(glyphs().ellipsis)),), cells)
+    """Return what is shown while the engine is asked."""
+    return _barred(((cell("PLAN ", "warn"), cell(title, "strong"), cell(glyphs().ellipsis)),), cells)
 
 
 def sentence_lines(head: str, sentence: str, cells: int, style: StyleName = "bad") -> tuple[CellLine, ...]:

@@ -137,7 +137,7 @@ class PlanPanel(Drawn, can_focus=True):
         elif self._confirming is not None:
             self._press_plan(self._confirming, event, at)
         elif event.key in ("escape", "ctrl+g"):
-            self.post_message(self.Left(has_applied=False))
+            self.post_message(self.Left(has_applied=self._has_applied))
 
     def on_paste(self, event: events.Paste) -> None:
         """Take pasted text into the reason; it confirms nothing."""
@@ -167,6 +167,7 @@ class PlanPanel(Drawn, can_focus=True):
         elif move is Move.APPLY:
             reason = confirming.reason.text.strip() or None
             self._begin()
+            self._has_applied = True
             self._paint(lambda cells: reading_lines("applying", cells))
             self.post_message(self.Confirmed(confirming.plan, reason))
         else:

@@ -125,6 +125,7 @@ def test_what_is_new_counts_as_changed_until_all_is_marked_seen() -> None:
     seen = Seen()
     seen.begin(NOW)
     new = _flow(1, NOW + timedelta(seconds=1))
+    seen.meet([new])
     assert seen.times(new) == 1
     seen.mark_all(NOW + timedelta(seconds=2))
     assert seen.times(new) == 0

@@ -107,6 +107,8 @@ def test_pasted_text_goes_into_the_reason_and_never_into_the_token() -> None:
     assert typist.confirming.reason.text == "INC-204"
     typist.press("enter")
     typist.confirming.paste("y")
+    assert "never confirms" in typist.confirming.said
+    assert typist.confirming.reason.text == "INC-204"
     assert typist.press("enter") is None
     assert typist.press("y", "enter") is Move.APPLY
 

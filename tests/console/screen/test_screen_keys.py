@@ -127,6 +127,22 @@ async def test_moving_down_loads_page_after_page(place: Path, service: Productio
         assert session.screen.deck.flows is not held
 
 
+async def test_until_a_row_is_chosen_the_head_of_the_list_is_watched_and_then_that_row_is_followed(
+    place: Path, service: ProductionWorkflowOrchestrator
+) -> None:
+    first, second = await _fill(service, 2)
+    for workflow in (first, second):
+        await service.transition_state(workflow, "module_execution")
+    async with open_deck(place) as session:
+        await session.until(lambda: session.screen.current_id() == first, "the most urgent")
+        await service.transition_state(first, "response_generation")
+        await session.until(lambda: session.screen.current_id() == second, "who is at the head now")
+        await session.press("k")
+        await service.transition_state(second, "response_generation")
+        await session.until(lambda: "response_generation" in session.line_with(second[-12:]), "the change")
+        assert session.screen.current_id() == second
+
+
 async def test_next_changed_finds_what_changed_since_it_was_looked_at(
     place: Path, service: ProductionWorkflowOrchestrator
 ) -> None:
