@@ -22,6 +22,7 @@ from engine.store.requests import StoreFacts
 from engine.stores.sqlite import connection as connections
 from engine.stores.sqlite import files, sql
 from engine.stores.sqlite.faults import store_error
+from engine.stores.sqlite.presence import Presence
 from engine.stores.sqlite.spans import SEARCHED_AT_MOST
 from engine.stores.sqlite.transaction import Transaction
 from engine.stores.sqlite.waiting import Listeners
@@ -162,12 +163,16 @@ class Ledger:
         try:
             if self._path is not None:
                 files.prepare(self._path)
+            presence = Presence(self._path)
             opened = connections.open_writer(self._path)
+            presence.note_beside()
         except OSError as error:
             return f"{self._place} cannot be written ({error.strerror})"
         except (apsw.ReadOnlyError, apsw.PermissionsError, apsw.CantOpenError) as error:
             return f"{self._place} cannot be written ({error})"
-        self._group = GroupWriter(opened, place=self._place, clock=self._clock, me=me, on_notices=self._listeners.wake)
+        self._group = GroupWriter(
+            opened, place=self._place, presence=presence, clock=self._clock, me=me, on_notices=self._listeners.wake
+        )
         self._writer = self._start("ledger-writer", self._group.execute, opened)
         return ""
 
@@ -181,10 +186,12 @@ class Ledger:
         else:
             if reason:
                 files.check_readable(self._path)
+            presence = Presence(self._path)
             opened = connections.open_reader(self._path)
-            self._reader = self._start("ledger-reader", self._reading(opened), opened)
+            self._reader = self._start("ledger-reader", self._reading(opened, presence), opened)
             other = connections.open_reader(self._path)
-            self._scanner = self._start("ledger-scanner", self._reading(other), other)
+            self._scanner = self._start("ledger-scanner", self._reading(other, presence), other)
+            presence.note_beside()
         return StoreFacts(
             store_id=sql.value(opened, "SELECT value FROM meta WHERE key = 'store_id'"),
             schema=connections.schema_version(opened),
@@ -193,8 +200,8 @@ class Ledger:
             engine_version=_engine_version(),
         )
 
-    def _reading(self, opened: apsw.Connection) -> Execute:
-        return partial(_read_each, connection=opened, place=self._place)
+    def _reading(self, opened: apsw.Connection, presence: Presence) -> Execute:
+        return partial(_read_each, connection=opened, place=self._place, presence=presence)
 
     def _start(self, name: str, execute: Execute, opened: apsw.Connection) -> Worker:
         worker: Worker
@@ -213,9 +220,9 @@ class Ledger:
         self._writer = self._reader = self._scanner = None
 
 
-def _read_each(calls: Sequence[Call[Any]], *, connection: apsw.Connection, place: str) -> None:
+def _read_each(calls: Sequence[Call[Any]], *, connection: apsw.Connection, place: str, presence: Presence) -> None:
     for call in calls:
-        do_read(call, connection, place)
+        do_read(call, connection, place, presence)
 
 
 def _engine_version() -> str:

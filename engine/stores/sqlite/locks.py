@@ -151,16 +151,23 @@ def _release(transaction: Transaction, release: LockRelease) -> bool:
     fence = transaction.next_fence() if release.is_forced else row.fence
     transaction.run(_PUT, *lock_columns(replace(row, owner="", incarnation="", fence=fence)))
     transaction.notice(NoticeKind.LOCK, release.workflow_id)
-    kind = EntryKind.LOCK_EXPIRED if release.is_expiry else EntryKind.LOCK_RELEASED
     body = {
         "owner": row.owner,
         "incarnation": row.incarnation,
         "fence": row.fence,
         "is_forced": release.is_forced,
     }
-    new = _entry(kind, release.now.at, release.act.actor, release.act.reason, body)
+    new = _entry(_kind_of(release), release.now.at, release.act.actor, release.act.reason, body)
     entries.record(transaction, release.workflow_id, new, request_id=release.act.request_id)
     return True
+
+
+def _kind_of(release: LockRelease) -> EntryKind:
+    if release.is_steal:
+        return EntryKind.LOCK_STOLEN
+    if release.is_forced:
+        return EntryKind.UNLOCK
+    return EntryKind.LOCK_EXPIRED if release.is_expiry else EntryKind.LOCK_RELEASED
 
 
 def _entry(kind: EntryKind, at: datetime, actor: Actor, reason: str | None, body: dict[str, Any]) -> NewEntry:

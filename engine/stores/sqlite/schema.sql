@@ -82,6 +82,8 @@ CREATE TABLE entry (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX entry_request ON entry (workflow_id, request_id) WHERE payload_hash IS NOT NULL;
 CREATE INDEX entry_audit ON entry (at) WHERE is_audit;
+CREATE INDEX entry_act ON entry (at)
+  WHERE is_audit AND kind NOT IN ('lock.acquired', 'lock.released', 'lock.expired');
 
 -- Only the oldest pending event of a workflow has a next_attempt_at; the others wait behind it.
 CREATE TABLE event (

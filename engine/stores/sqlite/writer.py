@@ -13,6 +13,7 @@ from engine.errors import StoreError
 from engine.model.lock import Incarnation
 from engine.stores.sqlite.connection import check_schema
 from engine.stores.sqlite.faults import store_error
+from engine.stores.sqlite.presence import Presence
 from engine.stores.sqlite.transaction import Transaction
 from engine.stores.sqlite.worker import Call
 
@@ -49,11 +50,12 @@ class GroupWriter:
         transactions: how many were committed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it works with, all keywords
         self,
         connection: apsw.Connection,
         *,
         place: str,
+        presence: Presence,
         clock: Clock,
         me: Incarnation,
         on_notices: Callable[[], None],
@@ -62,6 +64,7 @@ class GroupWriter:
         self.transactions = 0
         self._connection = connection
         self._place = place
+        self._presence = presence
         self._clock = clock
         self._on_notices = on_notices
 
@@ -72,7 +75,7 @@ class GroupWriter:
             self._write(writes)
         for call in calls:
             if not isinstance(call.work, Write):
-                do_read(call, self._connection, self._place)
+                do_read(call, self._connection, self._place, self._presence)
 
     def _write(self, calls: Sequence[Call[Any]]) -> None:
         try:
@@ -95,13 +98,15 @@ class GroupWriter:
                 self._write((call,))
 
     def _begin(self) -> None:
-        """Take the write lock and look at the schema under it.
+        """Take the write lock; under it, look that the ledger is still the one others find, and at its schema.
 
         Raises:
+            StoreUnsafeError: its files were removed or replaced.
             SchemaNewerError: another process has upgraded the ledger meanwhile.
         """
         self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._presence.require()
             check_schema(self._connection)
         except BaseException:
             self._roll_back()
@@ -163,9 +168,10 @@ class GroupWriter:
         return store_error(error, self._place) if isinstance(error, apsw.Error) else error
 
 
-def do_read(call: Call[Any], connection: apsw.Connection, place: str) -> None:
+def do_read(call: Call[Any], connection: apsw.Connection, place: str, presence: Presence) -> None:
     """Do one call that only reads, all of it in one snapshot."""
     try:
+        presence.require()
         with connection:
             call.succeed(call.work(connection))
     except apsw.Error as error:
