@@ -22,6 +22,7 @@ class ActionContext:
         event: the event under the cursor, in the Retry pane.
         pane: ``flows timeline retry locks errors log audit``.
         marked: how many workflows are marked; a plan then takes them instead of ``row``.
+        is_shown: the workflow is shown by itself; a plan then takes it, whatever is marked.
         read_only_reason: why nothing may be written here, "" where it may.
     """
 
@@ -29,7 +30,13 @@ class ActionContext:
     event: EventRow | None = None
     pane: str = "flows"
     marked: int = 0
+    is_shown: bool = False
     read_only_reason: str = ""
+
+    @property
+    def takes_marked(self) -> bool:
+        """Whether a plan takes the marked ones."""
+        return self.marked > 0 and not self.is_shown
 
     @property
     def is_read_only(self) -> bool:
@@ -87,7 +94,7 @@ def _cannot_write(context: ActionContext) -> str | None:
 def _cannot_plan(context: ActionContext) -> str | None:
     """Return why no workflow verb can act here, whatever the verb."""
     off = _cannot_write(context)
-    if off is not None or context.marked:
+    if off is not None or context.takes_marked:
         return off
     if context.row is None:
         return "no workflow is selected"
@@ -98,7 +105,7 @@ def _cannot_plan(context: ActionContext) -> str | None:
 
 def _why_no_rollback(context: ActionContext) -> str | None:
     off = _cannot_plan(context)
-    if off is not None or context.marked or context.row is None:
+    if off is not None or context.takes_marked or context.row is None:
         return off
     if context.row.phase == "done":
         return f"{context.row.state}; R does not reopen it, F forces it"
@@ -109,7 +116,7 @@ def _why_no_rollback(context: ActionContext) -> str | None:
 
 def _why_no_unlock(context: ActionContext) -> str | None:
     off = _cannot_plan(context)
-    if off is not None or context.marked or context.row is None:
+    if off is not None or context.takes_marked or context.row is None:
         return off
     if context.row.lock is None or not context.row.lock.owner:
         return "it is not locked"
@@ -120,7 +127,7 @@ def _why_no_retry(context: ActionContext) -> str | None:
     if context.event is not None:
         return _why_no_event_verb(context)
     off = _cannot_plan(context)
-    if off is not None or context.marked or context.row is None:
+    if off is not None or context.takes_marked or context.row is None:
         return off
     if context.row.phase == "done":
         return f"{context.row.state}; T does not reopen it, F forces it"
@@ -131,7 +138,7 @@ def _why_no_retry(context: ActionContext) -> str | None:
 
 def _why_no_cancel(context: ActionContext) -> str | None:
     off = _cannot_plan(context)
-    if off is not None or context.marked or context.row is None:
+    if off is not None or context.takes_marked or context.row is None:
         return off
     if context.row.phase != "open":
         return f"{context.row.state} already; only open work is cancelled"

@@ -8,6 +8,7 @@ from typing import Final
 
 from console.actions import ACTIONS, ActionContext
 from console.cells import Cell
+from console.glyphs import glyphs
 from console.stage import Stage
 from console.text import safe
 from console.view.detail import detail_lines, raw_lines
@@ -39,7 +40,8 @@ class Looking:
         if workflow_id is None:
             self._stage.say("no workflow is selected")
             return
-        self._stage.open_reader("describe", self._title("Workflow", workflow_id), self.write_detail())
+        title = self._title("Workflow", workflow_id)
+        self._stage.open_reader("describe", title, self.write_detail(), shows=workflow_id)
         self._stage.want("detail")
 
     def write_detail(self) -> Write:
@@ -48,8 +50,8 @@ class Looking:
 
         def write(cells: int) -> Sequence[CellLine]:
             detail = stage.deck.detail
-            if detail is None:
-                return ((cell("reading…", "dim"),),)
+            if detail is None or detail.row.workflow_id != stage.current_id():
+                return ((cell(f"reading{glyphs().ellipsis}", "dim"),),)
             now = stage.now()
             return (
                 state_line(detail, stage.deck.line, now, cells),
@@ -73,7 +75,8 @@ class Looking:
             self._stage.say(str(error), "bad")
             return
         self._raw = (workflow_id, document)
-        self._stage.open_reader("raw", self._title("Document", workflow_id), lambda cells: raw_lines(document, cells))
+        title = self._title("Document", workflow_id)
+        self._stage.open_reader("raw", title, lambda cells: raw_lines(document, cells), shows=workflow_id)
 
     def help(self, context: ActionContext) -> None:
         """Show every key, and why some are off here."""

@@ -12,7 +12,7 @@ from console.link import Side
 from console.plans.choosing import Choice
 from console.plans.panel import PlanPanel
 from console.stage import Stage
-from console.view.words import short_state
+from console.view.words import count_text, short_state
 from engine.errors import EngineError
 from engine.model.line import Line
 from engine.operations.plan import Applied, Plan, PlanRequest, Verb
@@ -28,6 +28,7 @@ _VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     }
 )
 _STEAL: Final = "steal"
+_EVENT_VERBS: Final = (Verb.RETRY_EVENT, Verb.DROP_EVENT)
 _EVENT_PANE: Final = "retry"
 
 
@@ -44,6 +45,7 @@ class Operating:
         self._panel = panel
         self._request: PlanRequest | None = None
         self._turn = 0
+        self._chosen_by = ""
 
     def begin(self, action: OperatorAction, context: ActionContext) -> None:
         """Open the plan of ``action`` for the marked ones, else for the one under the cursor."""
@@ -52,6 +54,7 @@ class Operating:
             self._stage.say(f"{action.label}: nothing is selected")
             return
         self._request = request
+        self._chosen_by = self._choice(request, context)
         self._stage.open_plan()
         self._panel.show_reading(f"{action.label.lower()}: reading")
         if action is FORCE:
@@ -96,13 +99,24 @@ class Operating:
         deck = self._stage.deck
         is_event = context.pane == _EVENT_PANE and action in (RETRY, DROP)
         if is_event:
-            ids = tuple(deck.event_marks) or (() if context.event is None else (str(context.event.id),))
+            selected = () if context.event is None else (str(context.event.id),)
+            ids = tuple(deck.event_marks) if context.takes_marked else selected
             verb = Verb.RETRY_EVENT if action is RETRY else Verb.DROP_EVENT
             return PlanRequest(verb=verb, ids=ids) if ids else None
         current = self._stage.current_id()
         selected = () if current is None else (current,)
-        ids = tuple(deck.marks) if context.marked else selected
+        ids = tuple(deck.marks) if context.takes_marked else selected
         return PlanRequest(verb=_VERBS[action.id], ids=ids) if ids else None
+
+    def _choice(self, request: PlanRequest, context: ActionContext) -> str:
+        """Return by what the objects of a plan were chosen where that is not the cursor."""
+        if not context.takes_marked:
+            return ""
+        event = context.event
+        under = self._stage.current_id() if event is None or request.verb not in _EVENT_VERBS else str(event.id)
+        if len(request.ids) == 1 and request.ids[0] != under:
+            return "1 marked, not the one under the cursor"
+        return f"{count_text(len(request.ids))} marked"
 
     async def _choose_state(self, request: PlanRequest, turn: int) -> None:
         """Ask which state to force to, with the results each would lack."""
@@ -139,7 +153,8 @@ class Operating:
             for state in states
             if state != present
         ]
-        self._panel.choose(f"force {len(ids)} workflows to" if len(ids) > 1 else "force to which state", choices)
+        title = f"force {len(ids)} workflows to" if len(ids) > 1 else "force to which state"
+        self._panel.choose(f"{title}; {self._chosen_by}" if self._chosen_by else title, choices)
 
     async def _plan(self, request: PlanRequest, turn: int, *, is_chosen: bool = False) -> None:
         try:
@@ -154,14 +169,14 @@ class Operating:
         if request.verb is Verb.UNLOCK and held and not is_chosen:
             self._ask_to_steal(plan, len(held))
         else:
-            self._panel.show_plan(plan)
+            self._panel.show_plan(plan, chosen_by=self._chosen_by)
 
     def _ask_to_steal(self, plan: Plan, held: int) -> None:
         first = next(item for item in plan.items if item.skip_code == "locked")
         who = first.skipped.partition(";")[0]
         many = f", and {held - 1} more" if held > 1 else ""
         self._panel.choose(
-            f"unlock: {who}{many}",
+            f"unlock: {who}{many}" + (f"; {self._chosen_by}" if self._chosen_by else ""),
             (
                 Choice("", "wait", "leave it to its holder; the lock expires by itself"),
                 Choice(_STEAL, "steal", "the holder's writes are refused from then on", is_warned=True),

@@ -73,6 +73,8 @@ class DeckScreen(Screen[None]):
         self.body = Body()
         self.active = "flows"
         self.reader_name = ""
+        self.shown_id: str | None = None
+        """The workflow that an open text is about; keys act on it, whatever the list does behind it."""
         self.is_full = self.is_why_open = self.is_plan_open = False
         self.heads = set(PANES)
         """Panes whose head the operator watches, whatever is there, without having chosen a row."""
@@ -153,7 +155,7 @@ class DeckScreen(Screen[None]):
     def activate(self, name: str) -> None:
         """Give a pane the keys, and the body where there is only room for one."""
         self.active = name
-        self.reader_name = ""
+        self._leave_reader()
         self.arrange_panes()
         self.cursor_moved()
         self.painting.frame()
@@ -186,7 +188,7 @@ class DeckScreen(Screen[None]):
 
     def current_id(self) -> str | None:
         """Return the workflow the cursor is on, in whichever pane."""
-        return self.list.workflow_id()
+        return self.list.workflow_id() if self.shown_id is None else self.shown_id
 
     def context(self) -> ActionContext:
         """Return what stands under the cursor."""
@@ -196,13 +198,14 @@ class DeckScreen(Screen[None]):
         if row is None and detail is not None and detail.row.workflow_id == current:
             row = detail.row
         is_flows = self.list is self.panes.flows
-        is_retry = self.active == "retry"
+        is_retry = self.active == "retry" and self.shown_id is None
         marked = len(self.deck.marks) if is_flows else len(self.deck.event_marks) if is_retry else 0
         return ActionContext(
             row=row,
             event=self.panes.retry.value if is_retry else None,
-            pane=self.active,
+            pane=self.active if self.shown_id is None else "flows",
             marked=marked,
+            is_shown=self.shown_id is not None or (self.is_why_open and not self.reader_name),
             read_only_reason=self._read_only_reason(),
         )
 
@@ -220,18 +223,23 @@ class DeckScreen(Screen[None]):
         """Run something that waits for the engine, without holding up keys."""
         self.run_worker(work)
 
-    def open_reader(self, name: str, title: Sequence[Cell], write: Write) -> None:
-        """Show a text over the panes; ``name`` tells which."""
-        self.reader_name = name
+    def open_reader(self, name: str, title: Sequence[Cell], write: Write, *, shows: str | None = None) -> None:
+        """Show a text over the panes; ``name`` tells which, ``shows`` the workflow it is about."""
+        self.reader_name, self.shown_id = name, shows
+        self.cursor_moved()
         self.arrange_panes()
         self.reader.open(title, write)
         self.painting.frame()
 
     def close_reader(self) -> None:
         """Show the panes again."""
-        self.reader_name = ""
+        self._leave_reader()
         self.arrange_panes()
         self.painting.frame()
+
+    def _leave_reader(self) -> None:
+        self.reader_name, self.shown_id = "", None
+        self.cursor_moved()
 
     def open_plan(self) -> None:
         """Show the plan's panel and give it the keys."""

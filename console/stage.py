@@ -44,8 +44,8 @@ class Stage(Protocol):
         """Run something that waits for the engine, without holding up keys."""
         ...
 
-    def open_reader(self, name: str, title: Sequence[Cell], write: Write) -> None:
-        """Show a text over the panes; ``name`` tells which."""
+    def open_reader(self, name: str, title: Sequence[Cell], write: Write, *, shows: str | None = None) -> None:
+        """Show a text over the panes; ``name`` tells which, ``shows`` the workflow it is about."""
         ...
 
     def open_plan(self) -> None:

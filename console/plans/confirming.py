@@ -37,11 +37,13 @@ class Confirming:
 
     Attributes:
         opened_at: monotonic seconds at which the plan came onto the screen.
+        chosen_by: by what the objects were chosen, "" for the cursor.
         said: what the last key was answered with, "" for nothing.
     """
 
     plan: Plan
     opened_at: float
+    chosen_by: str = ""
     reason: EditLine = field(default_factory=EditLine)
     token: EditLine = field(default_factory=EditLine)
     is_reason_done: bool = False

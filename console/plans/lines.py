@@ -65,7 +65,7 @@ def plan_lines(confirming: Confirming, cells: int) -> tuple[CellLine, ...]:
     """Return a plan: rows, checks, undo, the command, the reason, and what is to be typed."""
     plan, room = confirming.plan, text_cells(cells)
     lines = [
-        _title(plan, room),
+        _title(plan, room, confirming.chosen_by),
         *_item_lines(plan, room),
         *_labelled("checks", _first(plan.checks, _CHECKS_SHOWN), room),
         *_labelled("undo", (plan.undo,), room),
@@ -100,12 +100,13 @@ def outcome_lines(applied: Applied, cells: int) -> tuple[CellLine, ...]:
     return _barred(lines, cells)
 
 
-def _title(plan: Plan, room: int) -> CellLine:
+def _title(plan: Plan, room: int, chosen_by: str) -> CellLine:
     doable, skipped = len(plan.doable), len(plan.items) - len(plan.doable)
     counts = f"{doable} can, {skipped} skipped" if skipped else ""
     return compose(
         (
             part(9, (cell("PLAN ", "warn"), cell(plan.title, "strong"))),
+            part(8, cell(chosen_by, "mark")),
             part(5, cell(counts, "warn" if skipped else "dim")),
         ),
         room,

@@ -87,10 +87,15 @@ class PlanPanel(Drawn, can_focus=True):
         self._choosing = Choosing(title, choices, self._shown_at)
         self._repaint()
 
-    def show_plan(self, plan: Plan) -> None:
-        """Show a plan and take the typing that applies it; a reason typed before stays."""
+    def show_plan(self, plan: Plan, *, chosen_by: str = "") -> None:
+        """Show a plan and take the typing that applies it; a reason typed before stays.
+
+        Args:
+            plan: what would be done.
+            chosen_by: by what its objects were chosen where that is not the cursor.
+        """
         self._begin()
-        self._confirming = Confirming(plan, self._shown_at, reason=self._kept_reason)
+        self._confirming = Confirming(plan, self._shown_at, reason=self._kept_reason, chosen_by=chosen_by)
         self._kept_reason = EditLine()
         self._repaint()
 
