@@ -62,6 +62,7 @@ class Lifecycle:
         self._holding: Holding | None = None
         self._rooms: Rooms | None = None
         self._starting: tuple[asyncio.AbstractEventLoop, asyncio.Task[Rooms]] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._is_outdated = False
 
     @property
@@ -95,18 +96,39 @@ class Lifecycle:
         self._is_outdated = self._rooms is not None
 
     async def close(self) -> None:
-        """End every background task and close the store; twice is fine."""
+        """End every background task and close the store; twice is fine, also while the first is under way.
+
+        It is done to the end even where its caller stops waiting.
+
+        Raises:
+            LoopError: it runs on another loop.
+        """
         loop = asyncio.get_running_loop()
-        if self._starting is not None and self._starting[0] is loop:
-            await asyncio.wait((self._starting[1],))
         self._demand_free(loop)
-        self.is_closed = True
-        rooms, self._rooms = self._rooms, None
-        opened, self._opened = self._opened, None
-        if rooms is not None and rooms.running.loop is loop:
-            await rooms.running.stop()
-        if opened is not None:
-            await opened.close()
+        self._closing = loop.create_task(self._close(self._closing), name="flowdeck-cleanup")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, before: asyncio.Task[None] | None) -> None:
+        """Close what is open once ``before`` closed what was; each step is taken also where this is cancelled.
+
+        A loop that ends cancels everything on it, and what was left open would outlive it.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            starting = self._starting[1] if self._starting is not None and self._starting[0] is loop else None
+            ahead = {task for task in (before, starting) if task is not None and task.get_loop() is loop}
+            if ahead:
+                await asyncio.wait(ahead)
+        finally:
+            self.is_closed = True
+            rooms, self._rooms = self._rooms, None
+            opened, self._opened = self._opened, None
+            try:
+                if rooms is not None and rooms.running.loop is loop:
+                    await rooms.running.stop()
+            finally:
+                if opened is not None:
+                    await opened.close()
         await asyncio.to_thread(self.views.log.close)
 
     async def _start(self) -> Rooms:
