@@ -100,6 +100,10 @@ class Role:
             self._held_until = None
             await self._store.resign(self.name)
 
+    def let_go(self) -> None:
+        """Stop caring for the role and leave it as it is: this engine goes on with it elsewhere."""
+        self._held_until = None
+
     async def last_held_until(self) -> datetime | None:
         """Return when the present or last lease of anyone ends, None if there is no trace of one."""
         for lease in await self._store.leases():

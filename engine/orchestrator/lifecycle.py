@@ -124,16 +124,16 @@ class Lifecycle:
             rooms, self._rooms = self._rooms, None
             opened, self._opened = self._opened, None
             try:
-                if rooms is not None and rooms.running.loop is loop:
-                    await rooms.running.stop()
+                if rooms is not None:
+                    await _parted(rooms.running, loop)
             finally:
                 if opened is not None:
                     await opened.close()
         await asyncio.to_thread(self.views.log.close)
 
     async def _start(self) -> Rooms:
-        if self._rooms is not None and self._rooms.running.loop is asyncio.get_running_loop():
-            await self._rooms.running.stop()
+        if self._rooms is not None:
+            await _parted(self._rooms.running, asyncio.get_running_loop())
         self._is_outdated = False
         if self._opened is None:
             self._opened = await open_store(
@@ -168,6 +168,14 @@ class Lifecycle:
         busy = self._rooms.running.loop if self._rooms is not None else None
         if busy is not None and busy is not loop and busy.is_running():
             raise LoopError
+
+
+async def _parted(running: Running, loop: asyncio.AbstractEventLoop) -> None:
+    """Stop what runs on ``loop``; what began on one that rests or ended is left there."""
+    if running.loop is loop:
+        await running.stop()
+    else:
+        running.leave()
 
 
 def _log_dir(settings: Settings) -> Path | None:

@@ -151,7 +151,7 @@ class Running:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*self._short_tasks, return_exceptions=True)
+        await asyncio.gather(*(self._short_tasks - {asyncio.current_task()}), return_exceptions=True)
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(_STOP_WITHIN_S):
                 await self.refusals.flush()
@@ -165,6 +165,23 @@ class Running:
             with suppress(StoreError):
                 await self.supervisor.role.resign()
         self.views.log.write("engine_stopped", f"{self.caller.name} ended")
+
+    def leave(self) -> None:
+        """Have this start's work end as soon as its loop goes on, if it ever does; the engine is somebody else's now.
+
+        For a loop that rests, called from another one.
+        """
+        with suppress(RuntimeError):  # the loop was closed, and its tasks with it
+            self.loop.call_soon_threadsafe(self._end_here)
+
+    def _end_here(self) -> None:
+        roles = (self.supervisor and self.supervisor.role, self.scanning and self.scanning.role)
+        for role in roles:
+            if role is not None:
+                role.let_go()
+        for task in self._tasks:
+            task.cancel()
+        self.spawn(self.stop())
 
     async def read(self, workflow_id: str) -> Workflow | None:
         """Return the newest revision, None where there is none.
