@@ -185,7 +185,7 @@ class Publisher:
     async def _publish_batch(self, workflow_ids: Sequence[str], overwriting: set[str]) -> None:
         results: list[Result]
         try:
-            held = await self._stripes.acquire(workflow_ids)
+            held = await self._hold(workflow_ids)
             try:
                 drafts = await self._drafts(workflow_ids, overwriting)
                 results = await self._write(drafts, held)
@@ -195,6 +195,15 @@ class Publisher:
         except (OSError, StoreError) as error:
             results = [Failed(each, str(error)) for each in workflow_ids]
         await self._take(workflow_ids, results)
+
+    async def _hold(self, workflow_ids: Sequence[str]) -> HeldStripes:
+        try:
+            return await self._stripes.acquire(workflow_ids)
+        except FileNotFoundError:
+            # Lock files may be removed, a store may not: a ledger that went with them says so before any are made.
+            await self._store.version()
+            await self._run_blocking(self._stripes.prepare)
+            return await self._stripes.acquire(workflow_ids)
 
     async def _write(self, drafts: Sequence[Draft], held: HeldStripes) -> list[Result]:
         results: list[Result] = await self._run_blocking(publish_now, self._directory, drafts, self._store_id, held)

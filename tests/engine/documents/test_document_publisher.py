@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,20 @@ async def test_a_document_too_large_for_its_whole_history_says_how_much_is_missi
     document = place.on_disk()
     assert (len(document["state_history"]), document["flowdeck"]["older_history"]) == (200, 201)
     assert len(text(document)) < 1024 * 1024
+
+
+async def test_lock_files_that_were_removed_are_made_again(place: Place) -> None:
+    await place.create()
+    shutil.rmtree(place.directory / ".flowdeck" / "stripes")
+    await place.publisher.publish(["wf_direct_1"])
+    assert place.publisher.failing == {}
+    assert place.mark().revision == 1
+
+
+async def test_nothing_is_made_anew_in_a_directory_that_lost_its_ledger_too(place: Place) -> None:
+    await place.create()
+    shutil.rmtree(place.directory / ".flowdeck")
+    await place.publisher.publish(["wf_direct_1"])
+    assert "removed or replaced" in place.publisher.failing["wf_direct_1"]
+    assert not (place.directory / ".flowdeck").exists()
+    assert not place.path().exists()
