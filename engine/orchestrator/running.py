@@ -175,10 +175,10 @@ class Running:
             self.loop.call_soon_threadsafe(self._end_here)
 
     def _end_here(self) -> None:
-        roles = (self.supervisor and self.supervisor.role, self.scanning and self.scanning.role)
-        for role in roles:
-            if role is not None:
-                role.let_go()
+        if self.supervisor is not None:
+            self.supervisor.role.let_go()
+        if self.scanning is not None and self.scanning.role is not None:
+            self.scanning.role.let_go()
         for task in self._tasks:
             task.cancel()
         self.spawn(self.stop())
