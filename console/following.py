@@ -122,11 +122,11 @@ class Following:
         names = [name for name in wants if name not in PANES or name in self.visible_lists()]
         if screen.deck.is_frozen:
             names = [name for name in names if name == "ping" or wants[name] is not Turn.AGAIN]
-        try:
-            for name in names:
+        for name in names:
+            try:
                 await self._read(name, wants[name])
-        except EngineError as error:
-            screen.say(str(error), "bad")
+            except EngineError as error:
+                screen.say(str(error), "bad")
         screen.painting.paint(names)
         for name in names:
             self._go_to_end(name)

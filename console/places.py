@@ -15,6 +15,9 @@ STRIP_ROWS: Final = 16
 STRIP_HEIGHT: Final = 4
 """Its title, the line of states, and two lines of why."""
 
+_WITHOUT_STRIP: Final = ("timeline", "errors")
+"""Panes that say as much themselves, or are about no workflow."""
+
 _TIMELINE_CELLS: Final = 44
 _MIDDLE_HEIGHT: Final = 9
 """A title, the column titles, and the seven error types."""
@@ -78,7 +81,7 @@ def places(layout: Layout, active: str, width: int, height: int, *, is_full: boo
     if is_full or layout is Layout.SMALL:
         return {active: Place(0, 0, width, height)}
     if layout is Layout.STRIP:
-        if active == "timeline":
+        if active in _WITHOUT_STRIP:
             return {active: Place(0, 0, width, height)}
         rest = max(1, height - STRIP_HEIGHT)
         return {active: Place(0, 0, width, rest), "strip": Place(0, rest, width, height - rest)}

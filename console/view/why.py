@@ -58,7 +58,8 @@ def _evidence(detail: Detail, health: Health | None, now: datetime, room: int) -
     if failing:
         said = failing[0].error or "no reason is known"
         yield from _fact("events", f"{len(failing)} not delivered; {said}", room, "warn")
-    if health is not None and health.supervisor is None and row.phase is Phase.OPEN:
+    is_timed = row.deadline_at is not None and row.phase is Phase.OPEN
+    if health is not None and health.supervisor is None and is_timed:
         yield from _fact("supervisor", "nobody: deadlines do not fire", room, "warn")
 
 
