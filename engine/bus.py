@@ -90,16 +90,23 @@ class Bus:
         """Hand one event to the caller's bus; returns when its ``publish`` did.
 
         Raises:
-            Exception: whatever the bus raises.
+            Exception: whatever the bus raises; RuntimeError in place of what would end the program.
         """
-        call = self._call(WorkflowEvent.from_body(body))
-        result = call() if self._is_async else await self._in_thread(call)
-        if inspect.isawaitable(result):
-            await result
+        try:
+            await self._deliver(self._call(WorkflowEvent.from_body(body)))
+        except (Exception, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            raise _outlived(error) from error
 
     def close(self) -> None:
         """Let go of the bus's thread; publishing again starts another one."""
         self._lane.close()
+
+    async def _deliver(self, call: Callable[[], Any]) -> None:
+        result = call() if self._is_async else await self._in_thread(call)
+        if inspect.isawaitable(result):
+            await result
 
     def _call(self, event: WorkflowEvent) -> Callable[[], Any]:
         if self._keywords is None:
@@ -189,7 +196,12 @@ class _Call:
         elif isinstance(error, Exception) and not isinstance(error, StopIteration):
             self.answer.set_exception(error)
         else:
-            self.answer.set_exception(RuntimeError(f"the bus raised {type(error).__name__}: {error}"))
+            self.answer.set_exception(_outlived(error))
+
+
+def _outlived(error: BaseException) -> RuntimeError:
+    """Return a failed delivery in place of ``error``, which would end more than the delivery."""
+    return RuntimeError(f"the bus raised {type(error).__name__}: {error}")
 
 
 def accepted_keywords(publish: Callable[..., Any]) -> tuple[str, ...] | None:

@@ -231,3 +231,41 @@ def test_a_call_whose_loop_is_gone_ends_in_silence() -> None:
     lane.close()
     threads[0].join(5)
     assert not threads[0].is_alive()
+
+
+class _Leaving(BaseException):
+    """An error that no ``except Exception`` sees."""
+
+
+@pytest.mark.parametrize("leaving", [KeyboardInterrupt, SystemExit, _Leaving])
+@pytest.mark.parametrize("form", ["async", "sync", "returned"])
+async def test_a_bus_that_tries_to_end_the_program_merely_fails(leaving: type[BaseException], form: str) -> None:
+    async def fail() -> None:
+        raise leaving
+
+    class _AsyncBus:
+        async def publish(self, _event: Any) -> None:
+            raise leaving
+
+    class _SyncBus:
+        def publish(self, _event: Any) -> Any:
+            if form == "returned":
+                return fail()
+            raise leaving
+
+    bus = Bus(_AsyncBus() if form == "async" else _SyncBus())
+    with pytest.raises(RuntimeError, match=f"the bus raised {leaving.__name__}"):
+        await bus.publish(BODY)
+    bus.close()
+
+
+async def test_a_delivery_that_is_cancelled_stays_cancelled() -> None:
+    class _Waiting:
+        async def publish(self, _event: Any) -> None:
+            await asyncio.Event().wait()
+
+    publishing = asyncio.ensure_future(Bus(_Waiting()).publish(BODY))
+    await asyncio.wait([publishing], timeout=0)
+    publishing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await publishing
