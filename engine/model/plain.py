@@ -18,6 +18,22 @@ def plain(value: Any) -> Any:
     return from_json(encode(value))
 
 
+def is_text(value: object) -> bool:
+    """Return whether ``value`` is text that can be written: a string without lone surrogates."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def inert(text: str) -> str:
+    """Return ``text`` with lone surrogates spelt out, so that it can be written anywhere."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def encode(value: Any, *, indent: int | None = None) -> bytes:
     """Return ``value`` as UTF-8 JSON with non-ASCII kept and bare NaN and Infinity.
 

@@ -21,7 +21,7 @@ from engine.model.actor import Act
 from engine.model.change import Decision
 from engine.model.line import Line
 from engine.model.names import is_plain_id
-from engine.model.plain import encode
+from engine.model.plain import encode, inert
 from engine.model.workflow import Workflow
 from engine.orchestrator.running import Running
 from engine.rules import creation, rollback, transitions
@@ -248,14 +248,14 @@ class Commands:
     ) -> None:
         """Count, log and record a refused attempt."""
         running = self._running
-        named = str(workflow_id)[:200]
+        named = inert(str(workflow_id)[:200])
         running.views.refused(named, verb, error, before, to_state)
         refusal = Refusal(
             workflow_id=named,
             verb=verb,
             at=running.clock.now(),
-            act=act,
-            why=str(error),
+            act=Act(actor=act.actor, reason=_inert(act.reason), request_id=_inert(act.request_id)),
+            why=inert(str(error)),
             error_type=WorkflowErrorType(error.error_type),
         )
         await running.refusals.take(refusal, error)
@@ -281,6 +281,11 @@ def demand_id(workflow_id: object) -> None:
     """
     if not is_plain_id(workflow_id):
         raise InvalidIdError(workflow_id)
+
+
+def _inert(text: object) -> str | None:
+    """Return what a caller gave for text so that it can be recorded, whatever it is."""
+    return None if text is None else inert(str(text))
 
 
 def _new_id(workflow_type: str, request_id: str | None) -> str:

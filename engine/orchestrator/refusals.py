@@ -10,6 +10,7 @@ from engine.errors import RefusedError, StoreError, WorkflowNotFoundError
 from engine.model.names import is_plain_id
 from engine.store.protocol import WorkflowStore
 from engine.store.requests import Refusal
+from engine.supervisor import Boundary
 
 _WAITING_AT_MOST: Final = 1_000
 """More than this waiting, and the refused caller waits for the disk too: a flood slows itself."""
@@ -20,8 +21,9 @@ _TOGETHER: Final = 200
 class Refusals:
     """The refusals of one engine that are not written yet."""
 
-    def __init__(self, store: WorkflowStore) -> None:
+    def __init__(self, store: WorkflowStore, boundary: Boundary) -> None:
         self._store = store
+        self._boundary = boundary
         self._waiting: deque[Refusal] = deque()
         self._writing: asyncio.Task[None] | None = None
 
@@ -54,8 +56,12 @@ class Refusals:
     async def _write(self) -> None:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, len(self._waiting)))]
-            try:
-                await asyncio.gather(*(self._store.record_refusal(refusal) for refusal in batch))
-            except StoreError:
+            ended = await asyncio.gather(
+                *(self._store.record_refusal(refusal) for refusal in batch), return_exceptions=True
+            )
+            for error in ended:
+                if isinstance(error, Exception) and not isinstance(error, StoreError):
+                    self._boundary("refusal", error)
+            if all(isinstance(error, StoreError) for error in ended):
                 # A store that cannot be written refuses everything; the log has each of these lines already.
                 self._waiting.clear()

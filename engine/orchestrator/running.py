@@ -77,7 +77,7 @@ class Running:
         self.me = opened.me
         self.caller = Actor(name=f"{_SHORT.get(settings.kind, settings.kind)}:{opened.me.pid}")
         self.holding = holding
-        self.refusals = Refusals(self.store)
+        self.refusals = Refusals(self.store, self.boundary)
         self.signals = Signals(self.clock)
         self.delivery = Delivery(
             self.store,
