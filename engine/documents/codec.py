@@ -16,7 +16,7 @@ from engine.model.line import Line
 from engine.model.names import Origin, Phase, is_plain_id
 from engine.model.plain import encode
 from engine.model.times import format_optional, parse_time
-from engine.model.view import data_dict
+from engine.model.view import LARGEST_DOCUMENT_BYTES, data_dict
 from engine.model.workflow import Step, Workflow
 from engine.rules.classify import classify, fingerprint
 from engine.rules.lines import find_line
@@ -24,8 +24,8 @@ from engine.rules.paths import active_path
 
 __all__ = ["MAX_BYTES", "Mark", "ParsedDocument", "parse", "read_mark", "render"]
 
-MAX_BYTES: Final = 16 * 1024 * 1024
-"""A larger file is not read (source: semantics, foreign documents)."""
+MAX_BYTES: Final = LARGEST_DOCUMENT_BYTES
+"""A larger file is not read."""
 
 WHOLE_HISTORY_BYTES: Final = 1024 * 1024
 """A larger document of our own keeps only its newest history."""

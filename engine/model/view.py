@@ -10,6 +10,9 @@ from engine.model.names import EntryKind
 from engine.model.times import format_optional, format_time
 from engine.model.workflow import Step, Workflow
 
+LARGEST_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
+"""A larger document is neither read nor written (source: semantics, foreign documents)."""
+
 _DIRECT_SLOTS: Final = ("module_execution_result", "response")
 _INTELLIGENT_SLOTS: Final = (
     "rag_result_1",

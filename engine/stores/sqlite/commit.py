@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 import apsw
 from pydantic_core import from_json
 
-from engine.errors import LockMovedOnError, RequestReusedError, WorkflowExistsError
+from engine.errors import LockMovedOnError, RefusedError, RequestReusedError, WorkflowExistsError
 from engine.model.change import Change, LockPolicy
 from engine.model.entry import Entry
 from engine.model.lock import Lock
 from engine.model.names import EntryKind, Origin
+from engine.rules.document_size import too_large
 from engine.rules.locks import may_write
 from engine.store.feed import NoticeKind
 from engine.store.outcomes import Committed, Conflict, EventId, Fenced, Outcome, Refused
@@ -51,7 +52,11 @@ _NOT_OWED: Final = frozenset((EntryKind.ADOPTED, EntryKind.EXTERNAL, EntryKind.F
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A change with everything encoded that does not depend on what the store holds."""
+    """A change with everything encoded that does not depend on what the store holds.
+
+    Attributes:
+        refusal: why it cannot be made at all; the first outcome of a repeated request still comes before it.
+    """
 
     change: Change
     columns: WorkflowColumns
@@ -60,6 +65,7 @@ class Prepared:
     steps: tuple[StepColumns, ...]
     dropped_steps: tuple[int, ...]
     is_new_revision: bool
+    refusal: RefusedError | None
 
 
 class _Stored(NamedTuple):
@@ -99,14 +105,16 @@ def prepare(change: Change) -> Prepared:
         message = f"revision {after.revision} does not follow the one the change was computed from"
         raise ValueError(message)
     steps, dropped = changed_steps(before.steps if before is not None else (), after.steps)
+    body = encode_body(after) if is_new_revision else b""
     return Prepared(
         change=change,
         columns=workflow_columns(after),
-        body=encode_body(after) if is_new_revision else b"",
+        body=body,
         search_text=search_text(after) if is_new_revision else "",
         steps=steps,
         dropped_steps=dropped,
         is_new_revision=is_new_revision,
+        refusal=too_large(change, len(body) + sum(len(step.body) for step in steps)),
     )
 
 
@@ -118,6 +126,8 @@ def apply(transaction: Transaction, prepared: Prepared) -> Outcome | Written:
         if entry.payload_hash != change.payload_hash:
             return Refused(RequestReusedError(change.workflow_id, change.request_id))
         return _replay(transaction.connection, entry)
+    if prepared.refusal is not None:
+        return Refused(prepared.refusal)
     stored = _read_stored(transaction, change.workflow_id)
     against = _compare_revision(change, stored) or _compare_lock(transaction, change, stored)
     if against is not None:
