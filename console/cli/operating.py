@@ -18,7 +18,7 @@ from console.cli.output import Printer
 from console.cli.reading import chosen, walk
 from console.cli.session import Session
 from console.cli.shapes import outcome_shape, plan_shape
-from engine.errors import ReasonRequiredError, RefusedError
+from engine.errors import RefusedError
 from engine.operations.plan import Applied, Plan, PlanRequest, Verb
 from engine.operations.verbs import AT_MOST
 from engine.store.query import Filter, Query
@@ -47,7 +47,8 @@ async def operate(session: Session, asked: Namespace, request: PlanRequest) -> E
     if not sys.stdin.isatty():
         raise RefusedError("Nobody is at a terminal to confirm this. Nothing was changed; add --yes to apply it.")
     reason = await _ask_reason(plan, asked.reason)
-    if not await _ask_token(plan):
+    # Too short a reason is refused by applying, which writes the attempt into the audit; no token is asked for it.
+    if _is_reason_enough(plan, reason) and not await _ask_token(plan):
         session.printer.say("Left unchanged.")
         return Exit.REFUSED
     return await _apply(session, plan, reason, asked.request_id)
@@ -162,17 +163,15 @@ def _file(name: str, path: Path) -> bytes:
 
 
 async def _ask_reason(plan: Plan, given: str | None) -> str | None:
-    """Return the reason: as given, else asked for where the plan needs one.
+    """Return the reason: as given, else asked for where the plan needs one."""
+    if given is None and plan.is_reason_required:
+        return await _ask(f"reason (at least {plan.reason_at_least} characters) > ")
+    return given
 
-    Raises:
-        ReasonRequiredError: it stays too short.
-    """
-    reason = given
-    if reason is None and plan.is_reason_required:
-        reason = await _ask(f"reason (at least {plan.reason_at_least} characters) > ")
-    if plan.is_reason_required and len((reason or "").strip()) < plan.reason_at_least:
-        raise ReasonRequiredError(plan.title, plan.reason_at_least)
-    return reason
+
+def _is_reason_enough(plan: Plan, reason: str | None) -> bool:
+    length = len((reason or "").strip())
+    return length >= plan.reason_at_least or not (length or plan.is_reason_required)
 
 
 async def _ask_token(plan: Plan) -> bool:

@@ -167,6 +167,7 @@ def _drop(parser: Parser) -> None:
 
 def _audit(parser: Parser) -> None:
     parser.add_argument("id", nargs="?", metavar="ID", help="only this workflow's")
+    parser.add_argument("--locks", action="store_true", help="every grant, release and expiry of a lock too")
     _listing(parser)
 
 

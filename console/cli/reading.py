@@ -21,6 +21,7 @@ from console.cli.shapes import (
 )
 from console.durations import compact
 from console.filters import FilterError, parse_filter
+from console.view.acts import about, act_word, is_refused, reason_text
 from engine.errors import InvalidIdError, WorkflowNotFoundError
 from engine.model.entry import Entry
 from engine.model.names import Flag, is_plain_id
@@ -150,8 +151,8 @@ async def _list_events(session: Session, asked: Namespace, statuses: Sequence[st
 
 
 async def audit(session: Session, asked: Namespace) -> Exit:
-    """Print audit entries, newest first."""
-    query = Query(filter=chosen(asked.where))
+    """Print audit entries, newest first; with ``--locks`` those of every grant and release too."""
+    query = Query(filter=replace(chosen(asked.where), has_locks=asked.locks))
     if asked.id is not None:
         query = replace(query, filter=replace(query.filter, ids=(*query.filter.ids, _known_id(asked.id))))
     rows = [row async for row in walk(session.observer.audit, query, asked.limit)]
@@ -164,11 +165,11 @@ async def audit(session: Session, asked: Namespace) -> Exit:
         [
             (
                 session.printer.time(row.at),
-                row.workflow_id or "(store)",
+                about(row) or "(store)",
                 _what(row),
                 row.revision or "-",
                 row.actor,
-                row.reason or row.body.get("why", ""),
+                reason_text(row),
             )
             for row in rows
         ],
@@ -221,8 +222,8 @@ def _state_word(row: FlowRow) -> str:
 
 
 def _what(entry: Entry) -> str:
-    if entry.outcome != "committed":
-        return f"{entry.body.get('verb', entry.kind.value)} REFUSED"
+    if is_refused(entry):
+        return f"{act_word(entry)} REFUSED"
     if entry.from_state and entry.to_state:
         return f"{entry.kind.value} {entry.from_state} > {entry.to_state}"
     return entry.kind.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from console.view.acts import about
 from engine.model.entry import Entry
 from engine.model.lock import Lock
 from engine.model.names import Flag
@@ -81,9 +82,9 @@ def event_shape(event: EventRow) -> dict[str, Any]:
 
 
 def entry_shape(entry: Entry) -> dict[str, Any]:
-    """Return an entry of the audit."""
+    """Return an entry of the audit; ``workflow_id`` also names a damaged document, "" is the store as a whole."""
     return {
-        "workflow_id": entry.workflow_id,
+        "workflow_id": about(entry),
         "n": entry.n,
         "kind": entry.kind.value,
         "at": format_time(entry.at),

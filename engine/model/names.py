@@ -140,6 +140,8 @@ class EntryKind(StrEnum):
     LOCK_RELEASED = "lock.released"
     LOCK_STOLEN = "lock.stolen"
     LOCK_EXPIRED = "lock.expired"
+    UNLOCK = "unlock"
+    """An operator released a lock that nobody living needed; from a live owner it is a theft (``lock.stolen``)."""
     EVENT_RETRIED = "event.retried"
     EVENT_DROPPED = "event.dropped"
     EVENT_PURGED = "event.purged"

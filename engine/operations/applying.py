@@ -26,11 +26,14 @@ from engine.model.actor import Act, Actor
 from engine.model.change import LockPolicy
 from engine.model.names import EventStatus
 from engine.observation.embedding import Engine
+from engine.observation.lives import lock_views
+from engine.observation.views import LockView
 from engine.operations.event_items import read_event_id, store_verb
 from engine.operations.plan import Applied, ItemOutcome, Plan, PlanItem, Verb
 from engine.operations.skips import code_of
-from engine.operations.unlocking import UNLOCKED
+from engine.operations.unlocking import UNLOCKED, needs_steal
 from engine.operations.verbs import EVENT_VERBS, WORDS, bind_rule, payload_of
+from engine.rules.locks import is_held
 from engine.store.outcomes import Committed, Conflict, Fenced, Outcome, Refused, Unknown
 from engine.store.query import Filter, Query
 from engine.store.requests import LockRelease, Refusal
@@ -71,27 +74,29 @@ class Applying:
 
     async def apply(self) -> Applied:
         """Do it; see :meth:`engine.operations.operations.Operations.apply`."""
-        self._check()
+        await self._check()
         outcomes: list[ItemOutcome] = []
         for start in range(0, len(self._plan.items), _AT_ONCE):
             part = self._plan.items[start : start + _AT_ONCE]
             outcomes += await asyncio.gather(*map(self._one, part))
         return Applied(plan=self._plan, request_id=self._request_id, outcomes=tuple(outcomes))
 
-    def _check(self) -> None:
+    async def _check(self) -> None:
         if self._engine.mode != "live":
             raise StoreReadOnlyError(self._engine.mode_reason or self._engine.mode)
         if not self._request_id.isprintable() or not 0 < len(self._request_id) <= _REQUEST_ID_AT_MOST:
             raise InvalidValueError("request-id", f"it takes 1 to {_REQUEST_ID_AT_MOST} printable characters")
         length = len(self._reason or "")
-        if self._plan.is_reason_required and length < self._plan.reason_at_least:
-            raise ReasonRequiredError(WORDS[self._verb].title, self._plan.reason_at_least)
         try:
             (self._reason or "").encode()
         except UnicodeEncodeError:
             raise InvalidValueError("reason", "it is not valid text") from None
         if length > _REASON_AT_MOST:
             raise InvalidValueError("reason", f"it takes {_REASON_AT_MOST} characters at most")
+        if length < self._plan.reason_at_least and (self._plan.is_reason_required or self._reason):
+            error = ReasonRequiredError(WORDS[self._verb].title, self._plan.reason_at_least)
+            await self._record_all(error)
+            raise error
 
     async def _one(self, item: PlanItem) -> ItemOutcome:
         """Do one item; whatever stands in its way becomes its outcome, so that no other item is held up."""
@@ -152,6 +157,7 @@ class Applying:
             raise StaleRevisionError(item.id, item.revision, row.revision)
         if item.skipped:
             raise RefusedError(f"{item.id} was not unlocked: {item.skipped}. Nothing was changed.")
+        view = await self._held(item.id)
         is_released = await store.release(
             LockRelease(
                 workflow_id=item.id,
@@ -159,11 +165,19 @@ class Applying:
                 now=self._engine.instant(),
                 act=self._deed(self._request_id),
                 is_forced=True,
+                is_steal=needs_steal(self._engine, view),
             )
         )
         if not is_released:
             raise LockMovedOnError(item.id)
         return _unlocked(item, "")
+
+    async def _held(self, workflow_id: str) -> LockView | None:
+        """Return the lock as it is held now, None where it is not."""
+        lock = await self._engine.store.lock(workflow_id)
+        if lock is None or not is_held(lock, self._engine.instant()):
+            return None
+        return (await lock_views(self._engine, (lock,)))[0]
 
     async def _move_event(self, item: PlanItem) -> ItemOutcome:
         event_id = read_event_id(item.id)
@@ -196,6 +210,14 @@ class Applying:
         if self._plan.doable or item.skip_code == "not_found":
             return
         await self._record(item, f"{item.id}: {item.skipped}. Nothing was changed.", None)
+
+    async def _record_all(self, error: RefusedError) -> None:
+        """Write the refusal of a whole plan: into the one workflow's chain, or once for all of them."""
+        items = self._plan.items
+        if len(items) == 1:
+            await self._record(items[0], str(error), error)
+        else:
+            await self._record(PlanItem(id=""), f"{self._plan.title}: {error}", error)
 
     async def _record(self, item: PlanItem, why: str, error: EngineError | None) -> None:
         """Write a refused attempt into the audit; that it cannot be written changes nothing about the refusal."""

@@ -95,7 +95,10 @@ class WorkflowStore(Protocol):
         ...
 
     async def page_audit(self, query: Query) -> Page[Entry]:
-        """Return audit entries of all workflows, newest first; ``query.filter`` by ids and text applies."""
+        """Return audit entries of all workflows, newest first; ``query.filter`` by ids, text and locks applies.
+
+        Refusals about damaged documents and unknown ids stand in the store-wide chain; an id finds them there.
+        """
         ...
 
     async def counters(self, prefix: str) -> Mapping[str, int]:

@@ -37,6 +37,7 @@ class Filter:
         older_than_s: at least this long in the present state.
         younger_than_s: at most this long in the present state.
         is_problem: only what needs a look: flagged, failed, overdue, dead-locked or with a failing event.
+        has_locks: audit only: the everyday grants, releases and expiries of locks too.
     """
 
     types: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class Filter:
     older_than_s: float | None = None
     younger_than_s: float | None = None
     is_problem: bool = False
+    has_locks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

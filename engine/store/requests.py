@@ -58,6 +58,8 @@ class LockRelease:
     Attributes:
         fence: the grant that is meant; another one is left alone.
         is_forced: an operator's release: the fence is raised, so that the old holder's writes are refused.
+        is_steal: an operator's release of a lock whose holder may live; the audit names it so.
+        is_expiry: the sweep of a lock that ran out.
     """
 
     workflow_id: str
@@ -65,6 +67,7 @@ class LockRelease:
     now: Instant
     act: Act
     is_forced: bool = False
+    is_steal: bool = False
     is_expiry: bool = False
 
 

@@ -55,6 +55,31 @@ def test_without_a_terminal_and_without_yes_nothing_is_done(deck: Deck) -> None:
     assert deck.states() == before
 
 
+def test_the_audit_says_what_an_operator_meant_and_what_stood_in_the_way(deck: Deck) -> None:
+    flow = deck.flow("completed")
+    assert deck.run("rollback", flow, "--yes", "--reason", "zzz").code == 6
+    assert deck.run("force", flow, "failed", typed="short\n").code == 6
+    shown = deck.run("audit", flow).out
+    assert "rollback REFUSED" in shown
+    assert "zzz; refused: completed" in shown
+    assert "short; refused: force needs a reason of at least 8 characters." in shown
+
+
+def test_the_audit_shows_everyday_locks_only_with_locks(deck: Deck) -> None:
+    flow = deck.flow()
+
+    async def work(engine: ProductionWorkflowOrchestrator) -> None:
+        assert await engine.acquire_workflow_lock(flow, "svc")
+        assert await engine.release_workflow_lock(flow, "svc")
+        assert await engine.acquire_workflow_lock(flow, "svc")
+
+    deck.work(work)
+    assert deck.run("unlock", flow, "--yes").code == 0
+    assert [each["kind"] for each in deck.run("audit", "--json").records] == ["unlock"]
+    kinds = [each["kind"] for each in deck.run("audit", "--locks", "--json").records]
+    assert sorted(kinds) == ["lock.acquired", "lock.acquired", "lock.released", "unlock"]
+
+
 def test_at_a_terminal_the_token_decides(deck: Deck) -> None:
     flow = deck.flow("failed")
     before = deck.states()

@@ -10,6 +10,7 @@ from engine.errors import InvalidValueError, ReasonRequiredError
 from engine.operations.applying import plan_id
 from engine.operations.plan import Applied, Level, PlanRequest, Verb
 from engine.orchestrator import ProductionWorkflowOrchestrator
+from engine.store.query import Filter, Query
 
 FLOW_VERBS = (Verb.ROLLBACK, Verb.RETRY, Verb.FORCE, Verb.CANCEL, Verb.UNLOCK)
 
@@ -217,6 +218,39 @@ async def test_a_reason_that_is_too_short_changes_nothing(
         await desk.operations.apply(plan, reason=reason)
     now = await desk.read(flow)
     assert now.revision == plan.items[0].revision
+    assert await desk.audit_of(flow) == [("refused", "refused")]
+
+
+async def test_a_reason_may_be_left_out_where_none_is_asked_for_but_not_be_two_letters(desk: Desk) -> None:
+    flow = await desk.make()
+    plan = await desk.operations.plan(ask(Verb.ROLLBACK, flow))
+    assert not plan.is_reason_required
+    with pytest.raises(ReasonRequiredError, match="at least 3 characters"):
+        await desk.operations.apply(plan, reason="zz")
+    (entry,) = (await desk.engine.store.page_audit(Query(filter=Filter(ids=(flow,))))).rows
+    assert (entry.reason, entry.outcome) == ("zz", "refused")
+    assert (await desk.operations.apply(plan)).done == 1
+
+
+async def test_the_refusal_of_a_batch_for_its_reason_is_recorded_once(desk: Desk) -> None:
+    flows = [await desk.make(), await desk.make()]
+    plan = await desk.operations.plan(ask(Verb.ROLLBACK, *flows))
+    with pytest.raises(ReasonRequiredError):
+        await desk.operations.apply(plan)
+    (entry,) = (await desk.engine.store.page_audit(Query())).rows
+    assert (entry.workflow_id, entry.outcome) == ("", "refused")
+    assert entry.body["why"].startswith("roll back 2 workflows")
+
+
+async def test_a_refusal_on_a_damaged_document_is_found_by_the_documents_name(desk: Desk) -> None:
+    (desk.directory / "wf_direct_torn.json").write_bytes(b"{")
+    await desk.engine.rescan()
+    plan = await desk.operations.plan(ask(Verb.ROLLBACK, "wf_direct_torn"))
+    await desk.operations.apply(plan, reason=REASON)
+    assert await desk.audit_of("wf_direct_torn") == [("refused", "refused")]
+    assert await desk.audit_of("wf_direct_other") == []
+    (entry,) = (await desk.engine.store.page_audit(Query())).rows
+    assert entry.body["workflow_id"] == "wf_direct_torn"
 
 
 async def test_force_names_missing_results_and_takes_them(desk: Desk) -> None:

@@ -32,6 +32,7 @@ async def test_a_live_owners_lock_is_only_taken_by_a_steal(desk: Desk, service: 
     assert "--steal" in steal.command
     (outcome,) = (await desk.operations.apply(steal, reason=REASON)).outcomes
     assert outcome.code == "done"
+    assert await desk.audit_of(flow) == [("lock.stolen", "committed")]
     assert not await service.transition_state(flow, "rag_retrieval_2", lock_owner="svc"), "a late write is refused"
     assert (await desk.read(flow)).state == "module_execution"
 
@@ -67,7 +68,7 @@ async def test_the_same_unlock_again_does_nothing_twice(desk: Desk) -> None:
     (again,) = (await desk.operations.apply(plan, reason=REASON)).outcomes
     assert again.code == "done"
     assert "nothing happened twice" in again.sentence
-    assert [kind for kind, _ in await desk.audit_of(flow)] == ["lock.released", "lock.acquired"]
+    assert [kind for kind, _ in await desk.audit_of(flow)] == ["unlock"]
 
 
 async def test_a_lock_that_was_granted_anew_since_the_plan_is_left_alone(
@@ -108,3 +109,4 @@ async def test_a_dead_owner_needs_no_steal_and_the_plan_says_why_it_is_dead(
     assert plan.level is Level.TOKEN
     assert plan.items[0].effects[0].startswith("its holder is dead")
     assert (await desk.operations.apply(plan)).done == 1
+    assert await desk.audit_of(flow) == [("unlock", "committed")]

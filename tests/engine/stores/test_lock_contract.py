@@ -105,7 +105,7 @@ async def test_a_forced_release_refuses_the_old_holders_late_write(
     assert await store.release(given_up(clock, lock, is_forced=True))
     assert isinstance(await store.commit(move(made, "failed", claim=claim_of(lock))), Fenced)
     entry = (await store.entries(WF))[-1]
-    assert (entry.kind, entry.actor, entry.body["is_forced"]) == (EntryKind.LOCK_RELEASED, OPERATOR.name, True)
+    assert (entry.kind, entry.actor, entry.body["is_forced"]) == (EntryKind.UNLOCK, OPERATOR.name, True)
 
 
 async def test_only_the_grant_that_is_meant_is_released(store: Store, commit: Commit, clock: ManualClock) -> None:

@@ -319,6 +319,33 @@ async def test_a_cursor_of_another_list_is_refused(store: Store, known: list[Kno
         await store.page_flows(Query(sort=Sort.ID, after=cursor))
 
 
+async def test_the_audit_leaves_out_what_locks_go_through_every_day_unless_it_is_asked_for(
+    store: Store, commit: Commit, clock: ManualClock
+) -> None:
+    made = await commit(creation(flow("wf_1")))
+    await commit(note(made, "remark"))
+    for _ in range(3):
+        lock = (await store.grant(wanted_lock(clock, "wf_1"))).lock
+        await store.release(given_up(clock, lock))
+        await clock.advance(1)
+    lock = (await store.grant(wanted_lock(clock, "wf_1"))).lock
+    await store.release(given_up(clock, lock, is_forced=True))
+    await clock.advance(1)
+    lock = (await store.grant(wanted_lock(clock, "wf_1"))).lock
+    await store.release(given_up(clock, lock, is_forced=True, is_steal=True))
+    for ids in ((), ("wf_1",)):
+
+        async def kinds(chosen: Filter) -> list[str]:
+            rows = (await store.page_audit(Query(filter=chosen))).rows
+            return [entry.kind.value for entry in rows]
+
+        assert await kinds(Filter(ids=ids)) == ["lock.stolen", "unlock", "note"]
+        everything = await kinds(Filter(ids=ids, has_locks=True))
+        assert len(everything) == 11
+        assert everything.count("lock.acquired") == 5
+        assert everything.count("lock.released") == 3
+
+
 async def test_audit_is_listed_newest_first_over_all_workflows(store: Store, commit: Commit) -> None:
     for n in range(6):
         made = await commit(creation(flow(f"wf_{n % 3}_{n}", updated_at=START + timedelta(seconds=n))))
