@@ -53,13 +53,14 @@ class Confirming:
     _last_at: float = -1.0
     _is_token_typed: bool = True
 
-    def press(self, key: str, character: str | None, at: float) -> Move | None:
+    def press(self, key: str, character: str | None, at: float, *, is_in_sight: bool = True) -> Move | None:
         """Take one key; return what it asks for, None where it only edits.
 
         Args:
             key: Textual's name of the key.
             character: what it types, None or a control character where it types nothing.
             at: monotonic seconds.
+            is_in_sight: what is to be typed is on the terminal; nothing is taken blindly.
         """
         gap_s = at - self._last_at
         is_burst = gap_s < BURST_S
@@ -70,8 +71,11 @@ class Confirming:
             return Move.LEAVE
         if key == "ctrl+y":
             return Move.COPY
-        if not self.plan.doable:
-            self.said = "nothing can be done here; esc leaves"
+        if not self.plan.doable or not is_in_sight:
+            is_blind = bool(self.plan.doable)
+            self.said = (
+                "it was not in sight; nothing was written" if is_blind else "nothing can be done here; esc leaves"
+            )
             return None
         if self.is_late(at):
             return self._when_disarmed(key, is_held=is_burst or is_repeat)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 from console.cells import Cell, StyleName
 from console.edit_line import EditLine
@@ -61,16 +62,48 @@ def choice_lines(choosing: Choosing, cells: int) -> tuple[CellLine, ...]:
     return _barred(lines, cells)
 
 
-def plan_lines(confirming: Confirming, cells: int) -> tuple[CellLine, ...]:
+class _Detail(NamedTuple):
+    """How much of a plan is shown. What is done first, the checks, the reason and the token always are."""
+
+    items: int = ITEMS_SHOWN
+    has_command: bool = True
+    has_undo: bool = True
+    checks: int = _CHECKS_SHOWN
+
+
+_DETAILS: Final = (
+    *(_Detail(items) for items in range(ITEMS_SHOWN, 0, -1)),
+    _Detail(1, has_command=False),
+    *(_Detail(1, False, False, checks) for checks in range(_CHECKS_SHOWN, 1, -1)),
+)
+"""From all there is to say to the least that may be confirmed: rows give way first."""
+
+
+def plan_lines_within(confirming: Confirming, cells: int, lines: int) -> tuple[CellLine, ...] | None:
+    """Return as much of a plan as ``lines`` hold; None where it could not be confirmed with open eyes."""
+    for detail in _DETAILS:
+        shown = plan_lines(confirming, cells, detail)
+        if len(shown) <= lines:
+            return shown
+    return None
+
+
+def small_lines(cells: int) -> tuple[CellLine, ...]:
+    """Return what is said where there is no room for a plan."""
+    sentence = "There is no room to show this plan, so it cannot be applied. A larger terminal shows it; esc leaves it."
+    return _barred(((Cell(line, "warn"),) for line in wrap(safe(sentence), text_cells(cells))), cells)
+
+
+def plan_lines(confirming: Confirming, cells: int, detail: _Detail = _DETAILS[0]) -> tuple[CellLine, ...]:
     """Return a plan: rows, checks, undo, the command, the reason, and what is to be typed."""
     plan, room = confirming.plan, text_cells(cells)
     lines = [
         _title(plan, room, confirming.chosen_by),
-        *_item_lines(plan, room),
-        *_labelled("checks", _first(plan.checks, _CHECKS_SHOWN), room),
-        *_labelled("undo", (plan.undo,), room),
+        *_item_lines(plan, room, detail.items),
+        *_labelled("checks", _first(plan.checks, detail.checks), room),
+        *(_labelled("undo", (plan.undo,), room) if detail.has_undo else ()),
     ]
-    if plan.command:
+    if plan.command and detail.has_command:
         lines.append((_label("same as"), Cell(cut(safe(plan.command), room - _LABEL_CELLS), "dim")))
     if plan.doable:
         lines += _typing(confirming, room)
@@ -110,19 +143,21 @@ def _title(plan: Plan, room: int, chosen_by: str) -> CellLine:
             part(5, cell(counts, "warn" if skipped else "dim")),
         ),
         room,
-        gap=3,
+        gap=2,
         right=(part(1, cell("nothing written yet", "dim")),),
     )
 
 
-def _item_lines(plan: Plan, room: int) -> Iterator[CellLine]:
+def _item_lines(plan: Plan, room: int, shown: int) -> Iterator[CellLine]:
     ordered = sorted(plan.items, key=lambda item: bool(item.skipped))
     is_event = plan.request.verb in _EVENT_VERBS
-    alone = len(plan.items) == 1
-    for item in ordered[:ITEMS_SHOWN]:
-        yield from _item(item, room, is_event=is_event, is_alone=alone)
-    if len(ordered) > ITEMS_SHOWN:
-        rest = ordered[ITEMS_SHOWN:]
+    if len(plan.items) == 1:
+        yield from islice(_item(ordered[0], room, is_event=is_event, is_alone=True), shown)
+        return
+    for item in ordered[:shown]:
+        yield from _item(item, room, is_event=is_event, is_alone=False)
+    if len(ordered) > shown:
+        rest = ordered[shown:]
         skipped = sum(bool(item.skipped) for item in rest)
         yield (cell(f" and {len(rest)} more" + (f", {skipped} of them skipped" if skipped else ""), "dim"),)
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from textual import events
 from textual.message import Message
+from textual.widget import Widget
 
 from console.edit_line import EditLine
 from console.plans.choosing import Choice, Choosing, Chosen
 from console.plans.confirming import SETTLE_S, Confirming, Move
-from console.plans.lines import choice_lines, outcome_lines, plan_lines, reading_lines, sentence_lines
+from console.plans.lines import (
+    choice_lines,
+    outcome_lines,
+    plan_lines_within,
+    reading_lines,
+    sentence_lines,
+    small_lines,
+)
 from console.view.lines import CellLine
-from console.widgets.drawn import Drawn
+from console.widgets.drawn import Draw, Drawn
 from engine.operations.plan import Applied, Plan, PlanRequest
 
 
@@ -61,7 +70,7 @@ class PlanPanel(Drawn, can_focus=True):
             self.has_applied = has_applied
 
     class Grown(Message):
-        """The panel needs another number of lines."""
+        """The panel may need another number of lines."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         super().__init__(ground="raised", id="plan")
@@ -72,14 +81,13 @@ class PlanPanel(Drawn, can_focus=True):
         self._shown_at = 0.0
         self._is_over = False
         self._has_applied = False
-        self._height = 1
 
     # What the screen tells it
 
     def show_reading(self, title: str) -> None:
         """Say that the plan is being made."""
         self._begin()
-        self._paint(lambda cells: reading_lines(title, cells))
+        self._paint(lambda cells, _lines: reading_lines(title, cells))
 
     def choose(self, title: str, choices: Sequence[Choice]) -> None:
         """Ask for one of ``choices``."""
@@ -103,13 +111,13 @@ class PlanPanel(Drawn, can_focus=True):
         """Show what became of it; any key closes."""
         self._begin()
         self._is_over = self._has_applied = True
-        self._paint(lambda cells: outcome_lines(applied, cells))
+        self._paint(lambda cells, _lines: outcome_lines(applied, cells))
 
     def show_sentence(self, head: str, sentence: str) -> None:
         """Show why it ends here; any key closes."""
         self._begin()
         self._is_over = True
-        self._paint(lambda cells: sentence_lines(head, sentence, cells))
+        self._paint(lambda cells, _lines: sentence_lines(head, sentence, cells))
 
     def tick(self) -> None:
         """Disarm once what was read is too old."""
@@ -122,10 +130,9 @@ class PlanPanel(Drawn, can_focus=True):
             self._confirming.disarm()
             self._repaint()
 
-    @property
-    def wanted_height(self) -> int:
-        """The lines the panel needs."""
-        return self._height
+    def wanted_height(self, cells: int, lines: int) -> int:
+        """Return the lines the panel needs where it is ``cells`` wide and ``lines`` are to be had."""
+        return len(self._draw(cells, lines))
 
     # Typing
 
@@ -161,7 +168,8 @@ class PlanPanel(Drawn, can_focus=True):
             self._repaint()
 
     def _press_plan(self, confirming: Confirming, event: events.Key, at: float) -> None:
-        move = confirming.press(event.key, event.character, at)
+        is_in_sight = self._is_in_sight(confirming)
+        move = confirming.press(event.key, event.character, at, is_in_sight=is_in_sight)
         if move is Move.LEAVE:
             self.post_message(self.Left(has_applied=False))
         elif move is Move.COPY:
@@ -173,7 +181,7 @@ class PlanPanel(Drawn, can_focus=True):
             reason = confirming.reason.text.strip() or None
             self._begin()
             self._has_applied = True
-            self._paint(lambda cells: reading_lines("applying", cells))
+            self._paint(lambda cells, _lines: reading_lines("applying", cells))
             self.post_message(self.Confirmed(confirming.plan, reason))
         else:
             self._repaint()
@@ -188,14 +196,21 @@ class PlanPanel(Drawn, can_focus=True):
     def _repaint(self) -> None:
         choosing, confirming = self._choosing, self._confirming
         if choosing is not None:
-            self._paint(lambda cells: choice_lines(choosing, cells))
+            self._paint(lambda cells, _lines: choice_lines(choosing, cells))
         elif confirming is not None:
-            self._paint(lambda cells: plan_lines(confirming, cells))
+            self._paint(partial(self._draw_plan, confirming))
 
-    def _paint(self, draw: Callable[[int], tuple[CellLine, ...]]) -> None:
-        cells = self.size.width or self.app.size.width
-        height = len(draw(cells))
-        if height != self._height:
-            self._height = height
-            self.post_message(self.Grown())
-        self.show(lambda cells, _lines: draw(cells))
+    def _draw_plan(self, confirming: Confirming, cells: int, lines: int) -> Sequence[CellLine]:
+        return plan_lines_within(confirming, cells, lines) or small_lines(cells)
+
+    def _paint(self, draw: Draw) -> None:
+        self.show(draw)
+        self.post_message(self.Grown())
+
+    def _is_in_sight(self, confirming: Confirming) -> bool:
+        """Return whether the whole plan, with what is to be typed, is what the terminal shows of this panel."""
+        if not self.display or self._built_for != self._geometry or not isinstance(self.parent, Widget):
+            return False
+        wanted = plan_lines_within(confirming, self.size.width, self.size.height)
+        shown = self.parent.region.intersection(self.app.screen.region)
+        return wanted is not None and len(self._drawn) == len(wanted) and shown.contains_region(self.region)

@@ -23,7 +23,7 @@ async def _running(service: ProductionWorkflowOrchestrator, count: int) -> list[
 
 def _is_whole(session: Session) -> bool:
     text = session.text()
-    return all(part in text for part in ("PLAN", "checks", "checked again when applied", "reason", "enter to apply"))
+    return all(part in text for part in ("PLAN", "checks", "revision", "reason", "enter to apply"))
 
 
 @pytest.mark.parametrize("count", [1, 8])
