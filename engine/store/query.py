@@ -18,8 +18,8 @@ class Sort(StrEnum):
     """Orders of the flows view; each is answered from an index, newest or most urgent first."""
 
     PROBLEM = "problem"
-    """Damaged documents; open by deadline; failed in the last 30 min; open without deadline by time in
-    state; older failures; finished."""
+    """Damaged documents; open past their deadline, by deadline; failed in the last 30 min, newest first; other
+    open work by deadline; open without one by time in state; older failures; finished."""
     CREATED = "created"
     UPDATED = "updated"
     STATE_AGE = "age"

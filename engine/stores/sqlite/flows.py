@@ -27,7 +27,7 @@ from engine.stores.sqlite.reading import json_list
 from engine.stores.sqlite.spans import Condition, Span, walk
 
 RECENT: Final = timedelta(minutes=30)
-"""Failures younger than this stand before open work without a deadline."""
+"""Failures younger than this stand before open work that is not overdue."""
 
 _SPARSE: Final = 20_000
 """Up to so many selected rows are gathered and sorted; more are met soon enough by walking in order."""
@@ -146,8 +146,9 @@ def _ranges(sort: Sort, judged_at: int) -> tuple[_Range, ...]:
     if sort is Sort.PROBLEM:
         recent = to_micros(from_micros(judged_at) - RECENT)
         return (
-            _Range("workflow_deadline", ("deadline_at", "row_id"), phase=Phase.OPEN, conditions=(_TIMED,)),
+            _timed(Condition("deadline_at <= ?", (judged_at,))),
             _by_phase(Phase.FAILED, Condition("entered_at > ?", (recent,))),
+            _timed(Condition("deadline_at > ?", (judged_at,))),
             _Range("workflow_untimed", ("entered_at", "row_id"), phase=Phase.OPEN, conditions=(_UNTIMED,)),
             _by_phase(Phase.FAILED, Condition("entered_at <= ?", (recent,))),
             _by_phase(Phase.DONE),
@@ -159,6 +160,11 @@ def _ranges(sort: Sort, judged_at: int) -> tuple[_Range, ...]:
     if sort is Sort.UPDATED:
         return (_Range("workflow_updated", ("updated_at", "row_id"), is_descending=True),)
     return (_Range("workflow_created", ("created_at", "row_id"), is_descending=True),)
+
+
+def _timed(condition: Condition) -> _Range:
+    """Return open work that has a deadline, the earliest first."""
+    return _Range("workflow_deadline", ("deadline_at", "row_id"), phase=Phase.OPEN, conditions=(_TIMED, condition))
 
 
 def _by_phase(phase: Phase, *conditions: Condition) -> _Range:

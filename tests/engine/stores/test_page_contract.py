@@ -146,9 +146,11 @@ def _order(sort: Sort) -> Callable[[Known], Any]:
         workflow = one.workflow
         entered = micros(workflow.entered_at)
         if workflow.is_open:
-            return (0, micros(workflow.deadline_at), one.n) if one.is_timed else (2, entered, one.n)
+            if not one.is_timed:
+                return (3, entered, one.n)
+            return (0 if workflow.deadline_at <= NOW else 2, micros(workflow.deadline_at), one.n)
         is_recent = workflow.entered_at > NOW - timedelta(minutes=30)
-        group = {Phase.FAILED: 1 if is_recent else 3, Phase.DONE: 4}[workflow.phase]
+        group = {Phase.FAILED: 1 if is_recent else 4, Phase.DONE: 5}[workflow.phase]
         return (group, -entered, -one.n)
 
     def age(one: Known) -> tuple[Any, ...]:
@@ -251,6 +253,21 @@ async def test_a_list_that_is_read_goes_on_as_it_began_while_time_passes(store: 
         seen += [row.workflow_id for row in page.rows]
         after = page.next
     assert (seen, after) == (["new", "aging", "open"], None)
+
+
+async def test_what_runs_over_its_deadline_while_it_is_read_is_met_once(store: Store, commit: Commit) -> None:
+    for name, minutes in (("late", -5), ("soon", 3), ("later", 30)):
+        await commit(creation(flow(name, entered_at=START, deadline_at=NOW + timedelta(minutes=minutes))))
+    await commit(creation(flow("failed", state="failed", phase=Phase.FAILED, entered_at=NOW)))
+    seen: list[str] = []
+    after: str | None = None
+    for minutes in (0, 5, 10, 15):
+        page = await store.page_flows(Query(limit=1, at=NOW + timedelta(minutes=minutes), after=after))
+        seen += [row.workflow_id for row in page.rows]
+        after = page.next
+    assert (seen, after) == (["late", "failed", "soon", "later"], None)
+    anew = await store.page_flows(Query(at=NOW + timedelta(minutes=5)))
+    assert [row.workflow_id for row in anew.rows] == ["late", "soon", "failed", "later"]
 
 
 @pytest.mark.parametrize("sort", list(Sort))
