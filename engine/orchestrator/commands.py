@@ -23,6 +23,7 @@ from engine.model.line import Line
 from engine.model.names import is_plain_id
 from engine.model.plain import encode, inert
 from engine.model.workflow import Workflow
+from engine.orchestrator.arguments import demand_optional_text, demand_text
 from engine.orchestrator.running import Running
 from engine.rules import creation, rollback, transitions
 from engine.rules.classify import classify
@@ -62,6 +63,7 @@ class Commands:
         """
         running = self._running
         self.demand_writable()
+        demand_optional_text("request_id", request_id)
         new_id = workflow_id if workflow_id is not None else _new_id(line.name, request_id)
         trace_id = fields.get("trace_id")
         decision = creation.create(
@@ -103,7 +105,7 @@ class Commands:
         """
         timeout_s = self._running.settings.state_timeout_s
         actor = self._running.caller
-        text = None if error is None else str(error) or type(error).__name__
+        text = None if error is None else inert(str(error)) or type(error).__name__
 
         def rule(workflow: Workflow, line: Line, at: datetime) -> Decision:
             step = transitions.read_step(workflow_id, step_data)
@@ -215,6 +217,10 @@ class Commands:
 
         try:
             demand_id(workflow_id)
+            demand_text("state", to_state)
+            demand_optional_text("reason", act.reason)
+            demand_optional_text("lock_owner", lock_owner)
+            demand_optional_text("request_id", act.request_id)
             commit = partial(
                 running.committer.run,
                 workflow_id,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from engine.errors import InvalidValueError, RefusedError
+from engine.errors import RefusedError
 from engine.model.actor import Act
 from engine.model.change import Decision, LockPolicy
 from engine.model.entry import NewEntry
 from engine.model.lock import Claim, Liveness, Lock
-from engine.model.names import SYSTEM_OWNER, EntryKind, WorkflowEventType, is_plain_id
+from engine.model.names import EntryKind, WorkflowEventType
 from engine.model.workflow import Workflow
+from engine.orchestrator.arguments import demand_optional_text, demand_seconds, demand_text
 from engine.orchestrator.commands import Commands, demand_id
 from engine.orchestrator.running import Running
 from engine.rules import events
@@ -50,7 +50,8 @@ class Locking:
         act = Act(actor=running.caller)
         try:
             demand_id(workflow_id)
-            _demand_terms(owner, timeout_s)
+            demand_text("lock_owner", owner, at_most=_OWNER_AT_MOST)
+            demand_seconds("timeout", timeout_s)
         except RefusedError as error:
             await self._commands.refuse("acquire", workflow_id, error, act)
             return None
@@ -77,7 +78,13 @@ class Locking:
         """
         running = self._running
         self._commands.demand_writable()
-        claim = running.holding.grant(workflow_id, owner) if is_plain_id(workflow_id) else None
+        try:
+            demand_id(workflow_id)
+            demand_optional_text("lock_owner", owner)
+        except RefusedError as error:
+            await self._commands.refuse("release", workflow_id, error, Act(actor=running.caller))
+            return False
+        claim = running.holding.grant(workflow_id, owner)
         return claim is not None and await self.give_up(claim)
 
     async def give_up(self, claim: Claim) -> bool:
@@ -169,11 +176,3 @@ def _telling(
         )
 
     return rule
-
-
-def _demand_terms(owner: Any, timeout_s: Any) -> None:
-    if not isinstance(owner, str) or not owner or len(owner) > _OWNER_AT_MOST:
-        raise InvalidValueError("lock_owner", f"it takes 1 to {_OWNER_AT_MOST} characters, such as {SYSTEM_OWNER!r}")
-    is_number = isinstance(timeout_s, int | float) and not isinstance(timeout_s, bool)
-    if not is_number or not math.isfinite(timeout_s) or timeout_s <= 0:
-        raise InvalidValueError("timeout", f"{timeout_s!r} is not a number of seconds above 0")

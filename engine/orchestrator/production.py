@@ -330,6 +330,7 @@ class ProductionWorkflowOrchestrator(EmbeddedEngine):
         """Return workflows as :meth:`get_workflow` does, newest ``created_at`` first.
 
         Raises:
+            InvalidValueError: an argument is of the wrong kind.
             StoreError: the store cannot be read.
         """
         rooms = await self._life.ready()
@@ -357,6 +358,7 @@ class ProductionWorkflowOrchestrator(EmbeddedEngine):
         None where ``timeout`` seconds passed before that, or there is no such workflow.
 
         Raises:
+            InvalidValueError: an argument is of the wrong kind or out of its range.
             StoreError: the store cannot be read.
         """
         rooms = await self._life.ready()

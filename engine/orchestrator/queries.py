@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from engine.errors import InvalidValueError
 from engine.model.names import Flag, Origin, Phase, WorkflowState, WorkflowType, is_plain_id
 from engine.model.plain import plain
 from engine.model.public import DirectWorkflowData, IntelligentWorkflowData
 from engine.model.times import format_time
 from engine.model.view import data_dict, history_dicts
 from engine.model.workflow import Workflow
+from engine.orchestrator.arguments import demand_count, demand_optional_text, demand_seconds, demand_text
 from engine.orchestrator.following import history_since, take_in
 from engine.orchestrator.running import Running
 from engine.rules.lines import BUILT_IN, find_line
@@ -62,8 +64,12 @@ class Queries:
         """Return workflows, newest ``created_at`` first; of a directory nobody has been through, its first scan waits.
 
         Raises:
+            InvalidValueError: an argument is of the wrong kind.
             StoreError: the store cannot be read.
         """
+        demand_optional_text("workflow_type", workflow_type)
+        demand_optional_text("state", state)
+        demand_count("limit", limit)
         if self._running.scanning is not None and self._running.settings.scans:
             await self._running.scanning.until_first(_FIRST_SCAN_WITHIN_S)
         chosen = Filter(
@@ -146,12 +152,17 @@ class Queries:
         """Return a workflow once it is in one of ``states``; None when the time is over or there is no such one.
 
         Raises:
+            InvalidValueError: an argument is of the wrong kind or out of its range.
             StoreError: the store cannot be read.
         """
         running = self._running
+        if timeout_s is not None:
+            demand_seconds("timeout", timeout_s, may_be_zero=True)
+        if not isinstance(states, Collection):
+            raise InvalidValueError("states", "they are not states")
         if not isinstance(workflow_id, str):
             return None
-        wanted = {str(state) for state in states}
+        wanted = {demand_text("states", state) for state in states}
         until = None if timeout_s is None else running.clock.monotonic() + timeout_s
         with running.signals.listening(workflow_id) as moved:
             while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from engine.clock import Clock
 from engine.errors import InvalidValueError
+from engine.orchestrator.arguments import demand_seconds
 from engine.runner import EXPERT_ROUTER, MODULE_EXECUTOR, RAG_SERVICE
 from engine.store.protocol import Store
 
@@ -65,9 +65,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.state_timeout_s is not None:
-            _demand_seconds("state_timeout", self.state_timeout_s)
-        _demand_seconds("check_interval", self.check_interval_s)
-        _demand_seconds("retry_interval", self.retry_interval_s)
+            demand_seconds("state_timeout", self.state_timeout_s)
+        demand_seconds("check_interval", self.check_interval_s)
+        demand_seconds("retry_interval", self.retry_interval_s)
         if not _is_count(self.max_retries):
             raise InvalidValueError("max_retries", f"{self.max_retries!r} is not a count of 0 or more")
         if self.kind not in KINDS:
@@ -95,9 +95,3 @@ def first_given(given: Mapping[str, object | None], otherwise: Mapping[str, obje
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _demand_seconds(name: str, value: Any) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= 0:
-        raise InvalidValueError(name, f"{value!r} is not a number of seconds above 0")

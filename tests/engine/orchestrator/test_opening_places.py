@@ -175,6 +175,8 @@ async def test_a_failed_start_is_tried_again_by_the_next_call(make_engine: MakeE
     [
         {"state_timeout": 0},
         {"state_timeout": float("nan")},
+        {"state_timeout": 1e12},
+        {"state_timeout": 10**400},
         {"check_interval": -1},
         {"retry_interval": "soon"},
         {"max_retries": -1},

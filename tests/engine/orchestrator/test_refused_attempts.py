@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from making import MakeEngine
 
 from engine import ProductionWorkflowOrchestrator
@@ -51,7 +49,7 @@ async def test_a_refusal_that_cannot_be_written_takes_no_other_with_it(make_engi
         refusal = Refusal(
             workflow_id="",
             verb=verb,
-            at=datetime.now(UTC),
+            at=engine.clock.now(),
             act=Act(actor=Actor(name="a")),
             why=verb,
             error_type=WorkflowErrorType.VALIDATION_ERROR,
