@@ -29,7 +29,7 @@ _WAL_TRIES: Final = 20
 
 
 def open_writer(ledger: Path | None) -> apsw.Connection:
-    """Open the one writing connection, making tables in an empty ledger; None is a ledger in memory.
+    """Open the one writing connection; None is a new ledger in memory.
 
     Raises:
         StoreUnsafeError: the file belongs to another program.
@@ -44,9 +44,6 @@ def open_writer(ledger: Path | None) -> apsw.Connection:
     try:
         _refuse_write_protected(connection)
         # Asked first: switching to WAL writes the file's header, even a newer schema's.
-        if _is_empty(connection):
-            _use_log(connection)
-            _make_tables(connection)
         _refuse_other_programs(connection, str(ledger))
         check_schema(connection)
         _use_log(connection)
@@ -54,6 +51,20 @@ def open_writer(ledger: Path | None) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def fill(ledger: Path) -> None:
+    """Make the tables in an empty file that nobody else knows yet; on return they are durable, without a log.
+
+    Raises:
+        apsw.Error: SQLite cannot write it.
+    """
+    connection = _connect(_uri(ledger, "rw"), apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        _make_tables(connection)
+    finally:
+        connection.close()
 
 
 def open_reader(ledger: Path) -> apsw.Connection:
@@ -65,7 +76,6 @@ def open_reader(ledger: Path) -> apsw.Connection:
     """
     connection = _connect(_uri(ledger, "ro"), apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
-        _refuse_empty(connection, str(ledger))
         _refuse_other_programs(connection, str(ledger))
     except BaseException:
         connection.close()
@@ -113,10 +123,6 @@ def _uri(ledger: Path, mode: str) -> str:
     return f"file:{quote(str(ledger.absolute()))}?mode={mode}"
 
 
-def _is_empty(connection: apsw.Connection) -> bool:
-    return not sql.value(connection, "SELECT count(*) FROM sqlite_schema")
-
-
 def _use_log(connection: apsw.Connection) -> None:
     """Switch to the write-ahead log; where the file system cannot, to a journal that is deleted.
 
@@ -144,18 +150,16 @@ def _use_log(connection: apsw.Connection) -> None:
 
 
 def _make_tables(connection: apsw.Connection) -> None:
-    """Make the tables, unless another process has meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _is_empty(connection):
-            schema = files("engine.stores.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
-            connection.execute(schema)
-            meta = (("store_id", secrets.token_hex(16)), ("fence", 0), ("bus_seen", 0), ("failed_commits", 0))
-            connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
-            chain = (("chain_no", 0), ("chain_hash", ""))
-            connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", chain)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        schema = files("engine.stores.sqlite").joinpath("schema.sql").read_text(encoding="utf-8")
+        connection.execute(schema)
+        meta = (("store_id", secrets.token_hex(16)), ("fence", 0), ("bus_seen", 0), ("failed_commits", 0))
+        connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta)
+        chain = (("chain_no", 0), ("chain_hash", ""))
+        connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", chain)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -167,11 +171,6 @@ def _refuse_write_protected(connection: apsw.Connection) -> None:
     """SQLite itself opens a write-protected file for reading without a word."""
     if connection.readonly("main"):
         raise apsw.ReadOnlyError("the file is write-protected")
-
-
-def _refuse_empty(connection: apsw.Connection, place: str) -> None:
-    if _is_empty(connection):
-        raise StoreUnsafeError(f"{place} holds no tables yet. Nothing was changed; open it for writing once.")
 
 
 def _refuse_other_programs(connection: apsw.Connection, place: str) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import mkstemp
 
 from engine.errors import StoreUnsafeError
 
 
-def prepare(ledger: Path) -> None:
-    """Make the ledger's directory and an empty file where there is none.
+def prepare(ledger: Path, fill: Callable[[Path], None]) -> None:
+    """Make the ledger's directory and its file where there is none; ``fill`` makes the tables in an empty file.
 
-    SQLite gives its ``-wal`` and ``-shm`` files the rights of the ledger.
+    The ledger appears whole, so that an empty one is always damage. SQLite gives its ``-wal`` and ``-shm`` files
+    the rights of the ledger.
 
     Raises:
-        StoreUnsafeError: the place is something else than a directory with a regular file.
+        StoreUnsafeError: the place is something else than a directory with a regular file that holds something.
         OSError: the place cannot be written.
     """
     directory = ledger.parent
@@ -27,7 +30,7 @@ def prepare(ledger: Path) -> None:
         _make_directory(directory)
     _refuse_what_is_no_ledger(ledger)
     if not ledger.exists():
-        _make_file(ledger)
+        _make_file(ledger, fill)
 
 
 def check_readable(ledger: Path) -> None:
@@ -58,8 +61,16 @@ def _refuse_what_is_no_ledger(ledger: Path) -> None:
             f"{directory} is not a directory of its own. Nothing was changed; move it away, or name another place "
             "with ledger_dir."
         )
-    if os.path.lexists(ledger) and not stat.S_ISREG(ledger.lstat().st_mode):
+    if not os.path.lexists(ledger):
+        return
+    found = ledger.lstat()
+    if not stat.S_ISREG(found.st_mode):
         raise StoreUnsafeError(f"{ledger} is not a regular file. Nothing was changed; move it away.")
+    if not found.st_size:
+        raise StoreUnsafeError(
+            f"The ledger {ledger} is empty: it lost all that it held. The file was left as it is; restore a backup, or "
+            "move it away to build a new ledger from the documents."
+        )
 
 
 def _make_directory(directory: Path) -> None:
@@ -70,19 +81,43 @@ def _make_directory(directory: Path) -> None:
         directory.chmod(stat.S_IMODE(served.st_mode) & 0o777)
 
 
-def _make_file(ledger: Path) -> None:
+def _make_file(ledger: Path, fill: Callable[[Path], None]) -> None:
     """Make the file under another name and link it: closing a descriptor of the ledger would drop SQLite's locks."""
     served = ledger.parent.stat()
-    descriptor, name = mkstemp(prefix=".new-", dir=ledger.parent)
-    made = Path(name)
+    with _alone(ledger.parent):
+        if ledger.exists():
+            return
+        # SQLite would play a log that another ledger left here into the new one.
+        _remove_beside(ledger)
+        descriptor, name = mkstemp(prefix=".new-", dir=ledger.parent)
+        made = Path(name)
+        try:
+            os.close(descriptor)
+            _give(made, served)
+            made.chmod(0o660 if served.st_mode & stat.S_IWGRP else 0o600)
+            fill(made)
+            with contextlib.suppress(FileExistsError):
+                os.link(made, ledger)
+        finally:
+            made.unlink()
+            _remove_beside(made)
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep other processes from making a ledger here; where the file system has no locks nobody can be kept."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.close(descriptor)
-        _give(made, served)
-        made.chmod(0o660 if served.st_mode & stat.S_IWGRP else 0o600)
-        with contextlib.suppress(FileExistsError):
-            os.link(made, ledger)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
-        made.unlink()
+        os.close(descriptor)
+
+
+def _remove_beside(ledger: Path) -> None:
+    for end in ("-wal", "-shm"):
+        ledger.with_name(ledger.name + end).unlink(missing_ok=True)
 
 
 def _give(path: Path, served: os.stat_result) -> None:

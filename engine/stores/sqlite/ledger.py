@@ -162,7 +162,7 @@ class Ledger:
         """Open the writing connection; returns why it cannot be, "" where it is."""
         try:
             if self._path is not None:
-                files.prepare(self._path)
+                files.prepare(self._path, connections.fill)
             presence = Presence(self._path)
             opened = connections.open_writer(self._path)
             presence.note_beside()
