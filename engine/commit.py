@@ -212,9 +212,15 @@ class Committer:
 
     async def _commit(self, change: Change) -> tuple[Outcome, asyncio.Task[None] | None]:
         """Commit and, if that made something true, set going what follows; runs shielded from the caller."""
-        outcome = await self._store.commit(change)
+        try:
+            outcome = await self._store.commit(change)
+        except StoreError:
+            self._count_error(WorkflowErrorType.RESOURCE_ERROR)
+            raise
         if isinstance(outcome, Unknown):
             outcome = await self._settled(change, outcome)
+        if isinstance(outcome, Unknown):
+            self._count_error(WorkflowErrorType.RESOURCE_ERROR)
         if not isinstance(outcome, Committed):
             self._newest.drop(change.workflow_id)
             return outcome, None

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import pytest
 from making import MakeEngine
 
 from engine import ProductionWorkflowOrchestrator
-from engine.errors import InvalidValueError, WorkflowErrorType
+from engine.errors import InvalidValueError, StoreError, WorkflowErrorType
 from engine.model.actor import Act, Actor
+from engine.model.change import Change
 from engine.orchestrator.refusals import Refusals
+from engine.store.outcomes import Outcome
 from engine.store.query import Query
 from engine.store.requests import Refusal
 from engine.stores.sqlite import SqliteStore
@@ -58,3 +61,26 @@ async def test_a_refusal_that_cannot_be_written_takes_no_other_with_it(make_engi
     await refusals.flush()
     assert sorted(why for _, why in await refused(engine)) == ["rollback", "transition"]
     assert failed == ["refusal: cancel"]
+
+
+class Full(SqliteStore):
+    """A store whose disk is full from a moment on."""
+
+    is_full = False
+
+    async def commit(self, change: Change) -> Outcome:
+        if self.is_full:
+            raise StoreError("The disk is full.")
+        return await super().commit(change)
+
+
+async def test_a_commit_that_the_store_cannot_take_counts_as_an_error_of_resources(make_engine: MakeEngine) -> None:
+    store = Full(None, clock=make_engine().clock)
+    engine = make_engine(store=store)
+    workflow_id = await engine.create_direct_workflow("q", "erp")
+    store.is_full = True
+    with pytest.raises(StoreError):
+        await engine.transition_state(workflow_id, "module_execution")
+    with pytest.raises(StoreError):
+        await engine.create_direct_workflow("q", "erp")
+    assert engine.get_error_stats() == {"resource_error": 2}
