@@ -97,9 +97,11 @@ class Locking:
         release = LockRelease(
             workflow_id=claim.workflow_id, fence=claim.fence, now=running.instant(), act=Act(actor=running.caller)
         )
-        if not await running.store.release(release):
-            return False
+        is_released = await running.store.release(release)
+        # One that ran out or was taken over is gone as well; its caller is one without a lock from now on.
         running.holding.gave_up(claim)
+        if not is_released:
+            return False
         facts = {"owner": claim.owner, "fence": claim.fence}
         running.views.log.write("lock_released", f"{claim.owner} gave the lock up", about=claim.workflow_id, data=facts)
         await self._tell(claim.workflow_id, WorkflowEventType.LOCK_RELEASED, facts)

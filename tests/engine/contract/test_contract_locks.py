@@ -82,6 +82,19 @@ async def test_an_expired_lock_blocks_nobody_before_it_is_swept_and_cannot_be_re
     assert await engine.acquire_workflow_lock(workflow_id, "bob")
 
 
+async def test_a_release_that_came_too_late_leaves_a_caller_without_a_lock(make_engine: MakeEngine) -> None:
+    clock = ManualClock()
+    engine = make_engine(clock=clock, enable_persistence=False, supervises=False)
+    workflow_id = await started(engine)
+    assert await engine.acquire_workflow_lock(workflow_id, "alice", timeout=10)
+    await clock.advance(10.1)
+    assert await elsewhere(engine.acquire_workflow_lock(workflow_id, "bob"))
+    assert not await engine.release_workflow_lock(workflow_id)
+    assert not await engine.transition_state(workflow_id, "response_generation")
+    assert await elsewhere(engine.release_workflow_lock(workflow_id, "bob"))
+    assert await engine.transition_state(workflow_id, "response_generation")
+
+
 async def test_a_late_write_under_a_lock_that_another_took_since_is_refused(make_engine: MakeEngine) -> None:
     clock = ManualClock()
     engine = make_engine(clock=clock, enable_persistence=False)
