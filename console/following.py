@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STORE_UNSAFE: Final = 9
 """Exit code where the place cannot serve as a store (source: semantics, Command line)."""
 
+IDLE_S: Final = 10.0
+"""After so long without a key a list does not scroll after the row under the cursor."""
+
 _TICK_S: Final = 1.0
 _SLOW_TICK_S: Final = 5.0
 _HEALTH_LEAST_S: Final = 1.0
@@ -127,9 +130,20 @@ class Following:
                 await self._read(name, wants[name])
             except EngineError as error:
                 screen.say(str(error), "bad")
+        self._tell_lists(wants)
         screen.painting.paint(names)
         for name in names:
             self._go_to_end(name)
+
+    def _tell_lists(self, wants: Wants) -> None:
+        """Tell the lists whether somebody is at the keys, and whether the rows to come were asked for."""
+        screen = self._screen
+        is_idle = screen.clock.monotonic() - screen.touched_at > IDLE_S and not screen.is_plan_open
+        for pane in screen.panes:
+            if isinstance(pane, ListPane):
+                is_own = wants.get(pane.pane_name, Turn.AGAIN) is not Turn.AGAIN
+                pane.rows.tells_loss = not is_own and pane.pane_name not in screen.heads
+                pane.rows.holds_window = is_idle and pane.rows.tells_loss
 
     async def _read(self, name: str, turn: Turn) -> None:
         screen = self._screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from console.actions import ACTIONS, LOOK, MARK, MOVE, PANE_NAMES, OperatorAction
+from console.actions import ACTIONS, PANE_NAMES, ActionContext, OperatorAction
 from console.filters import FilterError, parse_filter
 from console.pane_set import PANES
 from console.places import BOARD_COLUMNS, BOARD_ROWS, Layout
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _BY_KEY: Final[Mapping[str, OperatorAction]] = {key: action for action in ACTIONS for key in action.keys}
 _SORTS: Final = tuple(Sort)
-_CHOOSING: Final = (MOVE, MARK, LOOK)
-"""Groups of actions after which the cursor stays with its workflow."""
+_SEEN_S: Final = 1.0
+"""A row that came under the cursor by itself is not acted on before it can have been read."""
 
 _QUIT_KEYS: Final = ("y", "enter")
 
@@ -82,6 +82,7 @@ class Keys:
         is_burst = at - self._last_at < BURST_S
         self._last_at = at
         screen = self._screen
+        screen.touch()
         if self._is_asking_quit:
             self._answer_quit(key)
             return True
@@ -105,20 +106,22 @@ class Keys:
             screen.say(f"{action.key} {action.short} is off: {refusal}", "warn")
         elif action.is_plan and is_burst:
             screen.say(f"keys came too fast to be typed; press {action.key} again", "warn")
+        elif action.is_plan and self._is_cursor_new(context):
+            screen.say(f"the cursor came to another row a moment ago; press {action.key} again", "warn")
         elif action.is_plan:
             screen.operating.begin(action, context)
         elif action.id in self._do:
             self._do[action.id]()
         else:
             screen.say(f"{action.label.lower()} is not here yet")
-        if action.group in _CHOOSING or action.is_plan:
-            self._follow_head(screen.list.pane_name, is_followed=action.id == "move.first")
 
-    def _follow_head(self, name: str, *, is_followed: bool) -> None:
-        if is_followed:
-            self._screen.heads.add(name)
-        else:
-            self._screen.heads.discard(name)
+    def _is_cursor_new(self, context: ActionContext) -> bool:
+        """Return whether the cursor decides, and the operator cannot have seen yet on what it is."""
+        screen = self._screen
+        if context.takes_marked or screen.shown_id is not None or screen.list.pane_name not in screen.body.places:
+            return False
+        rows = screen.list.rows
+        return rows.painted_key != rows.cursor_key or screen.clock.monotonic() - screen.lost_at < _SEEN_S
 
     # Moving
 

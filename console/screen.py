@@ -77,7 +77,10 @@ class DeckScreen(Screen[None]):
         """The workflow that an open text is about; keys act on it, whatever the list does behind it."""
         self.is_full = self.is_why_open = self.is_plan_open = False
         self.heads = set(PANES)
-        """Panes whose head the operator watches, whatever is there, without having chosen a row."""
+        """Panes whose head is watched, whatever is there: all of them, until the first key."""
+        self.touched_at = clock.monotonic()
+        self.lost_at = float("-inf")
+        """Monotonic seconds of the last key, and of when the cursor lost its row without one."""
         self.notice: tuple[str, StyleName] = ("", "text")
         self.status_lines = 1
         self.operating, self.looking = Operating(self, self.plan), Looking(self)
@@ -132,7 +135,7 @@ class DeckScreen(Screen[None]):
         if self.reader_name:
             standing = {"reader": Place(0, 0, width, height)}
         if self.is_plan_open:
-            standing = with_panel(standing, "plan", width, height, self.plan.wanted_height)
+            standing = with_panel(standing, "plan", width, height, self.plan.wanted_height(width, height))
         elif self.is_why_open and not self.reader_name:
             standing = with_panel(standing, "why", width, height, self.painting.why_height(width))
         before = self.following.visible_lists()
@@ -181,6 +184,11 @@ class DeckScreen(Screen[None]):
             self.status.styles.height = lines
             self.arrange_panes()
         self.painting.status()
+
+    def touch(self) -> None:
+        """Note that the operator is at the keys: from now on the cursor follows its row."""
+        self.heads.clear()
+        self.touched_at = self.clock.monotonic()
 
     def want(self, *names: str, turn: Turn = Turn.AGAIN) -> None:
         """Have something read now."""
@@ -249,6 +257,7 @@ class DeckScreen(Screen[None]):
     def close_plan(self) -> None:
         """Hide the plan's panel and give the keys back."""
         self.is_plan_open = False
+        self.touch()
         self.arrange_panes()
         self.painting.frame()
 
@@ -279,6 +288,14 @@ class DeckScreen(Screen[None]):
         if message.row_list is self.list.rows:
             self.cursor_moved()
             self.painting.footer()
+
+    def on_row_list_lost(self, message: RowList.Lost) -> None:
+        """Say where the workflow under the cursor went, once until the next key."""
+        is_first = self.lost_at < self.touched_at
+        self.lost_at = self.clock.monotonic()
+        if message.row_list is self.panes.flows.rows and is_first and self.active == "flows" and not self.is_plan_open:
+            gone = f"moved to row {message.number}" if message.number else "is not among these rows any more"
+            self.say(f"{message.key} {gone}; the cursor stayed on its line")
 
     def on_row_list_near_end(self, message: RowList.NearEnd) -> None:
         """Load the rows that follow."""

@@ -12,6 +12,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual import events
 from textual.message import Message
+from textual.strip import Strip
 
 from console.cells import Cell, Column, KeyedRows, Row, StyleName
 from console.glyphs import glyphs
@@ -48,6 +49,21 @@ class RowList(LineView, can_focus=True):
         def __init__(self, row_list: RowList, key: str | None, index: int) -> None:
             super().__init__()
             self.row_list, self.key, self.index = row_list, key, index
+
+        @property
+        def control(self) -> RowList:
+            """The list it happened in."""
+            return self.row_list
+
+    class Lost(Message):
+        """What was read anew took the row under the cursor out of sight; the cursor keeps its line.
+
+        ``number`` is the row's place among all, from 1; None where it is not among those loaded.
+        """
+
+        def __init__(self, row_list: RowList, key: str, number: int | None) -> None:
+            super().__init__()
+            self.row_list, self.key, self.number = row_list, key, number
 
         @property
         def control(self) -> RowList:
@@ -116,6 +132,11 @@ class RowList(LineView, can_focus=True):
         self._marks: frozenset[str] = frozenset()
         self._has_asked_before = False
         self._has_asked_after = False
+        self.holds_window = False
+        """Nobody is at the keys: a row that leaves the window is not scrolled after."""
+        self.tells_loss = False
+        """Rows are read anew because something changed, not because the operator asked for others."""
+        self._painted_key: str | None = None
 
     # What is shown
 
@@ -148,17 +169,35 @@ class RowList(LineView, can_focus=True):
         shift = self._first - first
         self._rows, self._first, self._total, self._empty = rows, first, total, empty
         self._has_asked_before = self._has_asked_after = False
-        found = None if self._cursor_key is None else self._find(self._cursor_key, self._cursor + shift)
+        key = self._cursor_key
+        found = None if key is None else self._find(key, self._cursor + shift)
         self._cursor = self._within(self._cursor + shift if found is None else found)
-        if was_at_head and first == 0:
+        if self.holds_window and key is not None:
+            self._hold(key, found, line, 0 if was_at_head and first == 0 else self._top + shift)
+        elif key is not None and found is None and self.tells_loss and rows:
+            self._keep_line(line, shift)
+            self.post_message(self.Lost(self, key, None))
+        elif was_at_head and first == 0:
             self._top = 0
             self._bring_into_view()
-        elif 0 <= line < self.page_height:
-            self._top = self._top_within(self._cursor - line)
         else:
-            self._top = self._top_within(self._top + shift)
+            self._keep_line(line, shift)
         self._tell_cursor()
         self._update()
+
+    def _keep_line(self, line: int, shift: int) -> None:
+        in_window = 0 <= line < self.page_height
+        self._top = self._top_within(self._cursor - line if in_window else self._top + shift)
+
+    def _hold(self, key: str, found: int | None, line: int, top: int) -> None:
+        """Leave the window where it is; the cursor goes with its row inside it, and keeps its line otherwise."""
+        self._top = self._top_within(top)
+        if found is not None and self._top <= found < self._top + self.page_height:
+            return
+        if not 0 <= line < self.page_height:
+            return
+        self._cursor = self._within(self._top + line)
+        self.post_message(self.Lost(self, key, None if found is None else self._first + found + 1))
 
     def set_marks(self, keys: frozenset[str]) -> None:
         """Draw the mark beside the rows with ``keys``."""
@@ -174,6 +213,11 @@ class RowList(LineView, can_focus=True):
     def cursor_key(self) -> str | None:
         """The key of the row the cursor stands on; None where there is no row."""
         return self._cursor_key
+
+    @property
+    def painted_key(self) -> str | None:
+        """The key of the row the cursor was drawn on last."""
+        return self._painted_key
 
     @property
     def cursor_index(self) -> int:
@@ -298,6 +342,11 @@ class RowList(LineView, can_focus=True):
         self._ask_for_pages()
 
     # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        """Return what line ``y`` shows, and remember which row the terminal shows the cursor on."""
+        self._painted_key = self._cursor_key
+        return super().render_line(y)
 
     def build_line(self, y: int) -> Line:
         """Return the header (line 0), a row, or what is said where there are none."""
