@@ -23,7 +23,8 @@ _SORTS: Final = tuple(Sort)
 _SEEN_S: Final = 1.0
 """A row that came under the cursor by itself is not acted on before it can have been read."""
 
-_QUIT_KEYS: Final = ("y", "enter")
+_QUIT_KEY: Final = "y"
+_STAY_KEYS: Final = ("n", "q", "escape", "enter")
 
 
 class Keys:
@@ -83,8 +84,7 @@ class Keys:
         self._last_at = at
         screen = self._screen
         screen.touch()
-        if self._is_asking_quit:
-            self._answer_quit(key)
+        if self._is_asking_quit and self._answer_quit(key):
             return True
         if key == "ctrl+c":
             self._ask_quit()
@@ -196,11 +196,13 @@ class Keys:
             screen.operating.leave(has_applied=False)
         screen.say("leave the console? y leaves, any other key stays", "strong")
 
-    def _answer_quit(self, key: str) -> None:
+    def _answer_quit(self, key: str) -> bool:
+        """Take the answer; return whether the key was one, rather than one that goes on with the work."""
         self._is_asking_quit = False
         self._screen.say("")
-        if key in _QUIT_KEYS:
+        if key == _QUIT_KEY:
             self._screen.app.exit(return_code=0)
+        return key in (_QUIT_KEY, *_STAY_KEYS)
 
     # Panes
 
