@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from engine.model.lock import Lock
+from engine.model.lock import Liveness, Lock
 from engine.observation.embedding import Engine
 from engine.observation.views import EngineView, LockView
 from engine.store.query import EngineRow, Filter, Query
@@ -19,22 +19,37 @@ async def lock_views(engine: Engine, locks: Sequence[Lock]) -> tuple[LockView, .
     query = Query(filter=Filter(ids=ids), limit=len(ids), at=engine.clock.now())
     generations = {row.workflow_id: row.generation for row in (await engine.store.page_flows(query)).rows}
     engines = {row.engine.incarnation: row for row in await engine.store.engines()}
+    # One engine may hold hundreds; each look at its life asks the kernel.
+    lives = {
+        incarnation: engine.engine_liveness(engines.get(incarnation, incarnation))
+        for incarnation in {lock.incarnation for lock in locks}
+    }
     return tuple(
-        lock_view(engine, lock, engines.get(lock.incarnation), generations.get(lock.workflow_id)) for lock in locks
+        _lock_view(
+            engine,
+            lock,
+            lives[lock.incarnation],
+            engines.get(lock.incarnation),
+            generations.get(lock.workflow_id),
+        )
+        for lock in locks
     )
 
 
-def lock_view(engine: Engine, lock: Lock, holder: EngineRow | None, generation: int | None) -> LockView:
+def _lock_view(
+    engine: Engine, lock: Lock, life: tuple[Liveness, str], holder: EngineRow | None, generation: int | None
+) -> LockView:
     """Return a lock with what is known of its holder.
 
     Args:
         engine: whose clocks judge it.
         lock: a held lock.
+        life: what is known of its holder's life, and the evidence.
         holder: the engine that holds it, None where the store does not know it any more.
         generation: the workflow's, None where the workflow is unknown.
     """
     now = engine.instant()
-    liveness, evidence = engine.engine_liveness(holder if holder is not None else lock.incarnation)
+    liveness, evidence = life
     is_same_boot = lock.boot_id == now.boot_id
     return LockView(
         lock=lock,

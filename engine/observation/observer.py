@@ -16,6 +16,7 @@ from engine.observation.embedding import Engine
 from engine.observation.evidence import document_of, explain
 from engine.observation.health import read_health
 from engine.observation.lives import lock_views
+from engine.observation.lock_order import page_of_lock_views
 from engine.observation.logs import LogTails
 from engine.observation.views import Detail, ErrorCount, Health, LockView, LogLine
 from engine.rules.stuck import Why
@@ -46,9 +47,8 @@ class Observer:
         return await self._engine.store.count_flows(self._timed(query), cap)
 
     async def locks(self, query: Query) -> Page[LockView]:
-        """Return held locks with what is known of their holders, the soonest to expire first."""
-        page = await self._engine.store.page_locks(self._timed(query))
-        return Page(await lock_views(self._engine, page.rows), page.next, page.start, page.searched)
+        """Return held locks with what is known of their holders: those of the dead, then the soonest to expire."""
+        return await page_of_lock_views(self._engine, self._timed(query))
 
     async def events(self, statuses: Sequence[str], query: Query, *, failing_only: bool = False) -> Page[EventRow]:
         """Return events of the outbox: pending ones by next attempt, else newest first."""

@@ -73,6 +73,15 @@ async def test_a_damaged_document_is_described_with_its_reason_and_its_bytes(
 
 
 @pytest.mark.parametrize("flow", ["wf_direct_none", "../../etc/passwd", "", "a/b", ".."])
+@pytest.mark.parametrize("odd", ["\ud800", "\udcff\udcfe", "", "a\0b"])
+async def test_an_id_that_is_no_text_is_not_there(observer: Observer, odd: str) -> None:
+    assert await observer.describe(odd) is None
+    assert await observer.raw(odd) is None
+    with pytest.raises(WorkflowNotFoundError) as raised:
+        await observer.why(odd)
+    assert str(raised.value).encode()
+
+
 async def test_what_is_not_there_is_none_and_no_path_leaves_the_directory(observer: Observer, flow: str) -> None:
     assert await observer.describe(flow) is None
     assert await observer.raw(flow) is None
@@ -123,6 +132,40 @@ async def test_a_lock_whose_engine_ended_is_held_by_a_dead_owner_everywhere(
     assert [item.skipped for item in plan.items] == [""]
     assert plan.checks[0].startswith("nightly-batch is DEAD")
     await other.cleanup()
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize(("living", "dead"), [(0, 4), (4, 0), (5, 3), (3, 5), (1, 1), (4, 4)])
+@pytest.mark.parametrize("limit", [1, 2, 4, 50])
+async def test_locks_of_the_dead_come_first_and_every_lock_is_met_once(  # noqa: PLR0913  what varies
+    engine: ProductionWorkflowOrchestrator, observer: Observer, living: int, dead: int, limit: int, *, is_reversed: bool
+) -> None:
+    other = ProductionWorkflowOrchestrator(persistence_dir=str(engine.directory), supervises=False, scans=False)
+    await other.start()
+    kept: list[str] = []
+    lost: list[str] = []
+    for n in range(max(living, dead)):
+        for many, names, holder in ((living, kept, engine), (dead, lost, other)):
+            if n < many:
+                names.append(await engine.create_direct_workflow("a question", "erp"))
+                assert await holder.acquire_workflow_lock(names[-1], "svc", timeout=100 + n)
+    await other.cleanup()
+    seen: list[str] = []
+    after: str | None = None
+    while True:
+        page = await observer.locks(Query(limit=limit, after=after, is_reversed=is_reversed))
+        ids = [view.lock.workflow_id for view in page.rows]
+        assert ids or not kept + lost
+        seen = [*ids, *seen] if is_reversed else [*seen, *ids]
+        back, after = (page.next, page.start) if is_reversed else (page.start, page.next)
+        if len(seen) > len(ids):
+            assert back is not None
+            turned = await observer.locks(Query(limit=limit, after=back, is_reversed=not is_reversed))
+            assert len(turned.rows) == min(limit, len(seen) - len(ids))
+            assert not {view.lock.workflow_id for view in turned.rows} & set(ids)
+        if after is None:
+            break
+    assert seen == [*lost, *kept]
 
 
 async def test_health_counts_by_state_and_phase_and_names_the_supervisor(
