@@ -76,7 +76,7 @@ class Full(SqliteStore):
 
 async def test_a_commit_that_the_store_cannot_take_counts_as_an_error_of_resources(make_engine: MakeEngine) -> None:
     store = Full(None, clock=make_engine().clock)
-    engine = make_engine(store=store)
+    engine = make_engine(store=store, persistence_dir=None)
     workflow_id = await engine.create_direct_workflow("q", "erp")
     store.is_full = True
     with pytest.raises(StoreError):
