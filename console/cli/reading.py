@@ -25,6 +25,7 @@ from console.view.acts import about, act_word, is_refused, reason_text
 from engine.errors import InvalidIdError, WorkflowNotFoundError
 from engine.model.entry import Entry
 from engine.model.names import Flag, is_plain_id
+from engine.model.plain import is_text
 from engine.observation.places import place_of
 from engine.observation.views import Detail
 from engine.store.query import EventRow, Filter, FlowRow, Page, Query, Sort
@@ -210,7 +211,7 @@ def _known_id(text: str) -> str:
         InvalidIdError: it can name neither.
     """
     is_file_name = 0 < len(text) <= 255 and "/" not in text and "\0" not in text and text not in (".", "..")  # noqa: PLR2004
-    if not is_plain_id(text) and not is_file_name:
+    if not is_plain_id(text) and not (is_file_name and is_text(text)):
         raise InvalidIdError(text)
     return text
 

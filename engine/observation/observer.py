@@ -11,6 +11,7 @@ from engine.documents.files import document_name, read_document
 from engine.errors import DamagedDocumentError, WorkflowErrorType, WorkflowNotFoundError
 from engine.model.entry import Entry
 from engine.model.names import is_plain_id
+from engine.model.plain import inert, is_text
 from engine.model.view import history_dicts
 from engine.observation.embedding import Engine
 from engine.observation.evidence import document_of, explain
@@ -102,7 +103,7 @@ class Observer:
         """
         row = await self._row(workflow_id)
         if row is None:
-            raise WorkflowNotFoundError(workflow_id)
+            raise WorkflowNotFoundError(inert(workflow_id))
         workflow = await self._engine.store.read(workflow_id)
         return await explain(self._engine, row, workflow, await self._lock_of(workflow_id))
 
@@ -113,7 +114,7 @@ class Observer:
     async def raw(self, workflow_id: str) -> bytes | None:
         """Return the document's bytes as they are on disk, at most 16 MiB; None where there is no file."""
         directory = self._engine.directory
-        if directory is None:
+        if directory is None or not is_text(workflow_id):
             return None
         known = await document_of(self._engine, workflow_id)
         if known is None and not is_plain_id(workflow_id):
@@ -133,6 +134,8 @@ class Observer:
         return query if query.at is not None else replace(query, at=self._engine.clock.now())
 
     async def _row(self, workflow_id: str) -> FlowRow | None:
+        if not is_text(workflow_id):
+            return None
         row = await self._engine.store.row(workflow_id)
         if row is None and is_plain_id(workflow_id):
             await self._engine.look((workflow_id,))

@@ -72,7 +72,6 @@ async def test_a_damaged_document_is_described_with_its_reason_and_its_bytes(
     assert await observer.raw("wf_direct_torn") == b'{"workflow_id": "wf_direct_torn", \xff'
 
 
-@pytest.mark.parametrize("flow", ["wf_direct_none", "../../etc/passwd", "", "a/b", ".."])
 @pytest.mark.parametrize("odd", ["\ud800", "\udcff\udcfe", "", "a\0b"])
 async def test_an_id_that_is_no_text_is_not_there(observer: Observer, odd: str) -> None:
     assert await observer.describe(odd) is None
@@ -82,6 +81,7 @@ async def test_an_id_that_is_no_text_is_not_there(observer: Observer, odd: str) 
     assert str(raised.value).encode()
 
 
+@pytest.mark.parametrize("flow", ["wf_direct_none", "../../etc/passwd", "", "a/b", ".."])
 async def test_what_is_not_there_is_none_and_no_path_leaves_the_directory(observer: Observer, flow: str) -> None:
     assert await observer.describe(flow) is None
     assert await observer.raw(flow) is None
