@@ -16,6 +16,9 @@ SORTS: Final = ("problem", "created", "updated", "age", "id")
 
 _TAKING_VALUES: Final = ("--store", "--where", "--reason", "--if-rev", "--request-id", "--to", "--set", "--limit")
 
+_OTHER_VERSIONS: Final = ("pause", "resume", "extend", "undo", "alerts", "watch", "export", "metrics")
+"""Verbs that this version does not have; without a word about it they would be taken for directories."""
+
 _FOOT: Final = """\
 --where takes the console's filter line: state:failed err:timeout age>5m owner:svc !text /re/ is:problem
 exit codes: 0 done, 2 usage, 3 not found, 4 conflict, 5 locked, 6 refused, 7 not verified,
@@ -51,7 +54,11 @@ def overview() -> str:
 
 
 def find_verb(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the verb among ``words`` and the words without it; options may stand before it."""
+    """Return the verb among ``words`` and the words without it; options may stand before it.
+
+    Raises:
+        UsageError: it is a verb of another version, and no directory either.
+    """
     is_value = False
     for at, word in enumerate(words):
         if is_value:
@@ -60,8 +67,12 @@ def find_verb(words: Sequence[str]) -> tuple[str | None, list[str]]:
             break
         elif word.startswith("-"):
             is_value = word in _TAKING_VALUES or word == "--theme"
+        elif word in COMMANDS:
+            return word, [*words[:at], *words[at + 1 :]]
+        elif word in _OTHER_VERSIONS and not os.path.isdir(word):  # noqa: PTH112  help loads no more than it must
+            raise UsageError(f"{word!r} is not a verb of this version.")
         else:
-            return (word, [*words[:at], *words[at + 1 :]]) if word in COMMANDS else (None, list(words))
+            break
     return None, list(words)
 
 
