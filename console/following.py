@@ -12,7 +12,6 @@ from console.pump import FAST_GAP_S, SSH_GAP_S, Pump, Wants
 from console.reading import Turn
 from console.widgets.list_pane import ListPane
 from engine.errors import EngineError
-from engine.model.names import Phase
 from engine.store.feed import NoticeKind
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ IDLE_S: Final = 10.0
 
 _TICK_S: Final = 1.0
 _SLOW_TICK_S: Final = 5.0
+_DETAIL_S: Final = 1.9
+_SLOW_DETAIL_S: Final = 4.9
+"""A little less than two and five seconds: ticks come no more exactly than that."""
 _HEALTH_LEAST_S: Final = 1.0
 _HEALTH_MOST_S: Final = 5.0
 _LEAST_LIMIT: Final = 40
@@ -56,6 +58,8 @@ class Following:
         self.pump = Pump(self._serve, gap_s=SSH_GAP_S if is_slow else FAST_GAP_S)
         self.detail_of: str | None = None
         self._ends: dict[str, Turn] = {}
+        self._detail_at = float("-inf")
+        self._detail_s = _SLOW_DETAIL_S if is_slow else _DETAIL_S
         self._health_at: float | None = None
         self._owes_health = False
 
@@ -108,7 +112,8 @@ class Following:
         if screen.link.state is LinkState.OPEN:
             is_due = self._health_at is None or screen.clock.monotonic() - self._health_at >= _HEALTH_MOST_S
             self.pump.want("health" if is_due or self._owes_health else "ping")
-            if screen.deck.detail is not None and screen.deck.detail.row.phase is Phase.OPEN:
+            if screen.clock.monotonic() - self._detail_at >= self._detail_s:
+                # What the engine says of a workflow carries ages: it is asked again before they are old.
                 self.pump.want("detail")
             if "log" in self.visible_lists():
                 self.pump.want("log")
@@ -124,7 +129,7 @@ class Following:
             return
         names = [name for name in wants if name not in PANES or name in self.visible_lists()]
         if screen.deck.is_frozen:
-            names = [name for name in names if name == "ping" or wants[name] is not Turn.AGAIN]
+            names = [name for name in names if name == "ping" or wants[name] is not Turn.AGAIN or self._is_unread(name)]
         for name in names:
             try:
                 await self._read(name, wants[name])
@@ -134,6 +139,18 @@ class Following:
         screen.painting.paint(names)
         for name in names:
             self._go_to_end(name)
+
+    def _is_unread(self, name: str) -> bool:
+        """Return whether a list was never read, so that what it shows would be untrue."""
+        deck = self._screen.deck
+        unread = {
+            "retry": not deck.events.pages,
+            "locks": not deck.locks.pages,
+            "audit": not deck.audit.pages,
+            "errors": not deck.errors,
+            "log": not deck.log,
+        }
+        return unread.get(name, False)
 
     def _tell_lists(self, wants: Wants) -> None:
         """Tell the lists whether somebody is at the keys, and whether the rows to come were asked for."""
@@ -160,6 +177,7 @@ class Following:
             await self._read_health()
         elif name == "detail":
             self.detail_of = screen.current_id()
+            self._detail_at = screen.clock.monotonic()
             await reading.detail(self.detail_of)
         else:
             plain = {

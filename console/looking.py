@@ -9,6 +9,7 @@ from typing import Final
 from console.actions import ACTIONS, ActionContext
 from console.cells import Cell
 from console.glyphs import glyphs
+from console.reading import Turn
 from console.stage import Stage
 from console.text import safe
 from console.view.detail import detail_lines, raw_lines
@@ -42,7 +43,7 @@ class Looking:
             return
         title = self._title("Workflow", workflow_id)
         self._stage.open_reader("describe", title, self.write_detail(), shows=workflow_id)
-        self._stage.want("detail")
+        self._stage.want("detail", turn=Turn.FIRST)
 
     def write_detail(self) -> Write:
         """Return what writes the detail the deck holds."""

@@ -273,7 +273,8 @@ class DeckScreen(Screen[None]):
         left = self.deck.detail
         if left is not None and left.row.workflow_id == self.following.detail_of:
             self.deck.seen.look(left.row)
-        self.want("detail")
+        # On demand, so that it is read for the cursor's row in a view that stands still too.
+        self.want("detail", turn=Turn.FIRST)
 
     # Messages
 
