@@ -1,4 +1,4 @@
-"""The registry of operator actions: bindings, help, palette, README key table and verbs come from it.
+"""The registry of operator actions: bindings, help, README key table and verbs come from it.
 
 Lowercase reads, uppercase opens a plan (only ``G`` moves). A key that cannot act stays bound and says why.
 """
@@ -61,7 +61,7 @@ class OperatorAction:
         keys: as Textual names them, every key that does it: ``asterisk``, ``R`` and ``shift+r``.
         label: for lists: ``Roll back``.
         short: for footers, one or two words.
-        help: one sentence for help screen, palette and README.
+        help: one sentence for help screen and README.
         group: heading under which help lists it.
         verb: the command line's verb, where there is one.
         level: the rung of the apply ladder a plan usually starts at; "" for what only reads.
@@ -322,11 +322,6 @@ _FINDS: Final = (
         ("find.filter", "/", ("slash",)),
         ("Filter", "filter", "state:failed err:timeout age>5m owner:svc !text /re/ type:direct is:problem"),
     ),
-    _read(
-        FIND,
-        ("find.palette", ":", ("colon", "ctrl+p")),
-        ("Palette", "palette", "Every action and pane by name."),
-    ),
     _read(FIND, ("find.problems", "z", ("z",)), ("Only problems", "problems", "Show only what needs a look.")),
     _read(FIND, ("find.sort", "s", ("s",)), ("Sort", "sort", "The next order.")),
     _read(
@@ -389,7 +384,6 @@ _SCREENS: Final = (
     _read(SCREEN, ("screen.freeze", "p", ("p",)), ("Freeze", "freeze", "Hold the view still; again lets it follow.")),
     _read(SCREEN, ("screen.rescan", "r", ("r",)), ("Rescan", "rescan", "Read the store directory now.")),
     _read(SCREEN, ("screen.full", "f", ("f",)), ("Full screen", "full", "One pane over the whole screen.")),
-    _read(SCREEN, ("screen.compact", "ctrl+e", ("ctrl+e",)), ("Compact", "compact", "Fewer rules, more rows.")),
     _read(
         SCREEN,
         ("screen.help", "?", ("question_mark",)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from textual.keys import key_to_character
+
 from console.actions import ACTIONS, PANE_NAMES, ActionContext, OperatorAction
 from console.filters import FilterError, parse_filter
 from console.pane_set import PANES
@@ -23,6 +25,13 @@ _SORTS: Final = tuple(Sort)
 _SEEN_S: Final = 1.0
 """A row that came under the cursor by itself is not acted on before it can have been read."""
 
+_NOT_FROZEN: Final = ("find.filter", "find.problems", "find.sort", "find.sort_left", "find.sort_right", "screen.rescan")
+"""What reads other rows."""
+
+_NEVER: Final = float("-inf")
+_COMMAND_PAUSE_S: Final = 2.0
+"""Who types a command after a colon does not pause for so long."""
+
 _QUIT_KEY: Final = "y"
 _STAY_KEYS: Final = ("n", "q", "escape", "enter")
 
@@ -39,6 +48,7 @@ class Keys:
         self._screen = screen
         self._monotonic = monotonic
         self._last_at = -1.0
+        self._colon_at = _NEVER
         self._is_asking_quit = False
         self._filter_before = ""
         self._mark_anchor: str | None = None
@@ -89,12 +99,23 @@ class Keys:
         if key == "ctrl+c":
             self._ask_quit()
             return True
+        if self._is_command_typed(key, at):
+            return True
         if screen.notice[0]:
             screen.say("")
         action = _BY_KEY.get(key)
         if action is None:
-            return False
+            self._colon_at = at if key == "colon" else _NEVER
+            screen.say(f"{key_to_character(key) or key} does nothing here; ? shows the keys")
+            return True
         self._operate(action, is_burst=is_burst)
+        return True
+
+    def _is_command_typed(self, key: str, at: float) -> bool:
+        """Return whether ``key`` belongs to what is typed after a colon: there is no such line, so it runs nothing."""
+        if at - self._colon_at >= _COMMAND_PAUSE_S:
+            return False
+        self._colon_at = _NEVER if key in ("enter", "escape") else at
         return True
 
     def _operate(self, action: OperatorAction, *, is_burst: bool) -> None:
@@ -104,16 +125,16 @@ class Keys:
         refusal = action.refusal(context)
         if refusal is not None:
             screen.say(f"{action.key} {action.short} is off: {refusal}", "warn")
+        elif screen.deck.is_frozen and action.id in _NOT_FROZEN:
+            screen.say("the view stands still; p lets it follow", "warn")
         elif action.is_plan and is_burst:
             screen.say(f"keys came too fast to be typed; press {action.key} again", "warn")
         elif action.is_plan and self._is_cursor_new(context):
             screen.say(f"the cursor came to another row a moment ago; press {action.key} again", "warn")
         elif action.is_plan:
             screen.operating.begin(action, context)
-        elif action.id in self._do:
-            self._do[action.id]()
         else:
-            screen.say(f"{action.label.lower()} is not here yet")
+            self._do[action.id]()
 
     def _is_cursor_new(self, context: ActionContext) -> bool:
         """Return whether the cursor decides, and the operator cannot have seen yet on what it is."""
@@ -163,7 +184,9 @@ class Keys:
         screen = self._screen
         if screen.reader_name:
             return
-        if screen.active == "errors" and screen.panes.errors.value is not None:
+        if screen.active == "errors" and screen.deck.is_frozen:
+            screen.say("the view stands still; p lets it follow", "warn")
+        elif screen.active == "errors" and screen.panes.errors.value is not None:
             kind = screen.panes.errors.value.error_type
             screen.activate("flows")
             self.end_filter(f"err:{kind}", is_kept=True)

@@ -6,14 +6,12 @@ import asyncio
 from itertools import pairwise
 from pathlib import Path
 
-from deck_session import Session, open_deck
+from deck_session import open_deck
 
 from console.actions import ACTIONS
 from console.glyphs import UNICODE
 from console.keys import _BY_KEY
 from engine import ProductionWorkflowOrchestrator
-
-_LATER = {"find.palette", "screen.compact"}
 
 
 async def _fill(service: ProductionWorkflowOrchestrator, count: int) -> list[str]:
@@ -28,7 +26,7 @@ async def test_every_action_of_the_registry_has_its_key_and_does_something(place
         done = set(session.screen.keys._do)
         for action in ACTIONS:
             assert all(_BY_KEY[key] is action for key in action.keys)
-            assert action.is_plan or action.id in done or action.id in _LATER, action.id
+            assert action.is_plan or action.id in done, action.id
 
 
 async def test_the_list_follows_the_filter_while_it_is_typed_and_says_what_is_wrong_with_it(
@@ -194,16 +192,3 @@ async def test_the_events_of_one_workflow_are_shown_with_their_delivery(
         assert second[-12:] not in session.text()
         await session.press("escape")
         await session.until_shown(second[-12:])
-
-
-async def test_a_key_that_means_nothing_does_nothing(place: Path, service: ProductionWorkflowOrchestrator) -> None:
-    await _fill(service, 1)
-    async with open_deck(place) as session:
-        await session.until_settled()
-        before = _without_time(session)
-        await session.press("w", "f12", "ctrl+t")
-        assert _without_time(session) == before
-
-
-def _without_time(session: Session) -> list[str]:
-    return [line for line in session.lines()[1:] if "0m" not in line]
