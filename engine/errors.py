@@ -82,10 +82,11 @@ class InvalidIdError(RefusedError):
 
 
 class WorkflowNotFoundError(RefusedError):
-    """No workflow has this id."""
+    """No workflow has this id. A question about it changes nothing anyway and need not say so."""
 
-    def __init__(self, workflow_id: str) -> None:
-        super().__init__(f"There is no workflow {workflow_id} in this store. Nothing was changed.")
+    def __init__(self, workflow_id: str, *, is_read: bool = False) -> None:
+        unchanged = "" if is_read else " Nothing was changed."
+        super().__init__(f"There is no workflow {workflow_id} in this store.{unchanged}")
         self.workflow_id = workflow_id
 
 

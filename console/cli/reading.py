@@ -72,7 +72,7 @@ async def show(session: Session, asked: Namespace) -> Exit:
     """Print everything about one workflow."""
     detail = await session.observer.describe(_known_id(asked.id))
     if detail is None:
-        raise WorkflowNotFoundError(asked.id)
+        raise WorkflowNotFoundError(asked.id, is_read=True)
     if session.printer.is_json:
         session.printer.record(detail_shape(detail))
         return Exit.DONE
@@ -84,7 +84,7 @@ async def history(session: Session, asked: Namespace) -> Exit:
     """Print the state history of one workflow."""
     detail = await session.observer.describe(_known_id(asked.id))
     if detail is None:
-        raise WorkflowNotFoundError(asked.id)
+        raise WorkflowNotFoundError(asked.id, is_read=True)
     if session.printer.is_json:
         for entry in detail.history:
             session.printer.record(entry)

@@ -103,7 +103,7 @@ class Observer:
         """
         row = await self._row(workflow_id)
         if row is None:
-            raise WorkflowNotFoundError(inert(workflow_id))
+            raise WorkflowNotFoundError(inert(workflow_id), is_read=True)
         workflow = await self._engine.store.read(workflow_id)
         return await explain(self._engine, row, workflow, await self._lock_of(workflow_id))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -79,12 +79,15 @@ class StuckFacts:
     now: Instant
 
 
+_REPAIR: Final = "The file was left as it is; repair or remove it."
+
+
 def why(facts: StuckFacts) -> Why:
     """Return the first answer that applies (source: semantics, Why stuck)."""
     workflow = facts.workflow
     if workflow is None:
         reason = facts.problem or "it cannot be read"
-        return Why(code="damaged", sentence=f"The document of {facts.workflow_id} is damaged: {reason}.")
+        return Why(code="damaged", sentence=f"The document of {facts.workflow_id} is damaged: {reason}. {_REPAIR}")
     answers = (answer(workflow, facts) for answer in _IN_ORDER)
     found = next((answer for answer in answers if answer is not None), None) or _waiting(workflow, facts)
     if facts.problem and workflow.flag is Flag.NONE:
@@ -97,7 +100,7 @@ def _document(workflow: Workflow, facts: StuckFacts) -> Why | None:
     if workflow.flag is Flag.DAMAGED:
         return Why(
             code="damaged",
-            sentence=f"Its document is damaged{because}. The file was left as it is; repair or remove it.",
+            sentence=f"Its document is damaged{because}. {_REPAIR}",
         )
     if workflow.flag is Flag.CONFLICT:
         return Why(
@@ -118,8 +121,12 @@ def _ended(workflow: Workflow, facts: StuckFacts) -> Why | None:
         left = workflow.failed_from or "an unknown state"
         kind = f" ({workflow.error_type})" if workflow.error_type else ""
         said = workflow.error or "no error was given"
+        is_locked = is_held(facts.lock, facts.now) and facts.liveness is Liveness.DEAD
+        locked = f" It is locked by {facts.lock.owner}, which is dead." if is_locked and facts.lock is not None else ""
         return Why(
-            code="failed", sentence=f"Failed in {left} {ago} ago{kind}: {said}.", verbs=("retry", "rollback", "force")
+            code="failed",
+            sentence=f"Failed in {left} {ago} ago{kind}: {said}.{locked}",
+            verbs=("retry", *(("unlock",) if is_locked else ()), "rollback", "force"),
         )
     if facts.failing is not None:
         return _outbox(workflow, facts)
@@ -159,8 +166,16 @@ def _lock(workflow: Workflow, facts: StuckFacts) -> Why | None:
     return Why(
         code="lock_held",
         sentence=f"Locked by {lock.owner} for {held}, {facts.liveness.value}{because}; expires in {left}.{late}",
-        verbs=("rollback", "unlock", "force") if late else ("unlock",),
+        verbs=("rollback", "unlock", "force") if late else _UNLESS_ALIVE[facts.liveness],
     )
+
+
+_UNLESS_ALIVE: Final[Mapping[Liveness, tuple[str, ...]]] = {
+    Liveness.ALIVE: (),
+    Liveness.SILENT: ("unlock",),
+    Liveness.UNKNOWN: ("unlock",),
+}
+"""What helps where a lock is held in good time: nothing is taken from an owner that is known to live."""
 
 
 def _outbox(_workflow: Workflow, facts: StuckFacts) -> Why | None:

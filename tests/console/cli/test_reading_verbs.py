@@ -155,7 +155,7 @@ def test_hostile_texts_come_out_inert(deck: Deck, words: tuple[str, ...], json_t
     [
         (("show", "wf_direct_none"), 3, "There is no workflow wf_direct_none"),
         (("history", "wf_direct_none"), 3, "There is no workflow"),
-        (("why", "wf_direct_none"), 3, "There is no workflow"),
+        (("why", "wf_direct_none"), 3, "There is no workflow wf_direct_none in this store.\n"),
         (("show", "../../etc/passwd"), 6, "is not a workflow id"),
         (("show", ".."), 6, "is not a workflow id"),
         (("show", "\udcff\udcfe"), 6, "is not a workflow id"),

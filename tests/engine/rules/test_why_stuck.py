@@ -60,7 +60,7 @@ def test_ages_read_like_a_clock(seconds: float, text: str) -> None:
 
 
 def test_a_document_that_never_was_readable_is_damaged_with_its_reason() -> None:
-    assert ask(None, problem="line 12: EOF").sentence == "The document of wf_1 is damaged: line 12: EOF."
+    assert ask(None, problem="line 12: EOF").sentence.startswith("The document of wf_1 is damaged: line 12: EOF. ")
     assert ask(None).code == "damaged"
 
 
@@ -98,7 +98,7 @@ def test_a_lock_held_by_the_living_says_by_whom_for_how_long_and_until_when() ->
     found = ask(MODULE, lock=LOCK, liveness=Liveness.ALIVE, evidence="heartbeat 0m02 ago")
     assert found.code == "lock_held"
     assert found.sentence == "Locked by svc:4121 for 1m09, alive (heartbeat 0m02 ago); expires in 8m51."
-    assert found.verbs == ("unlock",)
+    assert found.verbs == ()
 
 
 def test_a_lock_on_overdue_work_says_that_too_and_suggests_the_rollback_first() -> None:
@@ -156,6 +156,26 @@ def test_overdue_work_says_by_how_much_and_whether_anybody_acts_on_it() -> None:
         "In module_execution for 7m50. Its deadline passed 2m50 ago. The supervisor acts on it with its next sweep."
     )
     assert alone.sentence.endswith("Nobody supervises this store.")
+
+
+def test_in_good_time_a_living_owner_is_waited_for_and_one_not_known_to_live_may_be_unlocked() -> None:
+    assert ask(MODULE, lock=LOCK, liveness=Liveness.ALIVE).verbs == ()
+    assert ask(MODULE, lock=LOCK, liveness=Liveness.SILENT).verbs == ("unlock",)
+    assert "unlock" in ask(MODULE, at=400, lock=LOCK, liveness=Liveness.ALIVE).verbs
+
+
+def test_a_failed_workflow_under_a_dead_lock_is_to_be_unlocked_too() -> None:
+    failed = failed_in("rag_retrieval_1")
+    found = ask(failed, lock=LOCK, liveness=Liveness.DEAD)
+    assert found.verbs[:2] == ("retry", "unlock")
+    assert found.sentence.endswith("It is locked by svc:4121, which is dead.")
+    assert "unlock" not in ask(failed, lock=LOCK, liveness=Liveness.ALIVE).verbs
+
+
+def test_a_damaged_document_is_to_be_repaired_or_removed_and_no_verb_helps() -> None:
+    for found in (ask(None, problem="it ends early"), ask(MODULE.evolve(flag=Flag.DAMAGED))):
+        assert found.sentence.endswith("repair or remove it.")
+        assert found.verbs == ()
 
 
 def test_a_workflow_nobody_began_was_never_started() -> None:
