@@ -23,6 +23,7 @@ STORE_UNSAFE: Final = 9
 IDLE_S: Final = 10.0
 """After so long without a key a list does not scroll after the row under the cursor."""
 
+_NEVER_FROZEN: Final = ("ping", "plan")
 _TICK_S: Final = 1.0
 _SLOW_TICK_S: Final = 5.0
 _DETAIL_S: Final = 1.9
@@ -94,6 +95,9 @@ class Following:
             return
         for kind in dirty.kinds:
             self.pump.want(*_WANTED_BY[kind])
+        plan = screen.plan.open_plan
+        if plan is not None and (dirty.is_reset or any(item.id.split(":", 1)[0] in dirty.ids for item in plan.doable)):
+            self.pump.want("plan")
         current = screen.current_id()
         if current is not None and (dirty.is_reset or current in dirty.ids):
             self.pump.want("detail")
@@ -129,7 +133,11 @@ class Following:
             return
         names = [name for name in wants if name not in PANES or name in self.visible_lists()]
         if screen.deck.is_frozen:
-            names = [name for name in names if name == "ping" or wants[name] is not Turn.AGAIN or self._is_unread(name)]
+            names = [
+                name
+                for name in names
+                if name in _NEVER_FROZEN or wants[name] is not Turn.AGAIN or self._is_unread(name)
+            ]
         for name in names:
             try:
                 await self._read(name, wants[name])
@@ -185,6 +193,7 @@ class Following:
                 "log": reading.log,
                 "hidden": reading.hidden,
                 "ping": reading.ping,
+                "plan": screen.operating.look_again,
             }
             await plain[name]()
 

@@ -16,6 +16,7 @@ from console.view.words import count_text, short_state
 from engine.errors import EngineError
 from engine.model.line import Line
 from engine.operations.plan import Applied, Plan, PlanRequest, Verb
+from engine.store.query import Filter, Query
 
 _VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
     {
@@ -79,6 +80,26 @@ class Operating:
     def confirm(self, plan: Plan, reason: str | None) -> None:
         """Apply a plan that was confirmed."""
         self._stage.start(self._apply(plan, reason, self._next_turn()))
+
+    async def look_again(self) -> None:
+        """Find out which objects of the open plan moved on since it was made."""
+        plan = self._panel.open_plan
+        if plan is None or plan.request.verb in _EVENT_VERBS:
+            return
+        seen = {item.id: item.revision for item in plan.doable}
+
+        async def question(side: Side) -> Mapping[str, int]:
+            moved: dict[str, int] = {}
+            ids = tuple(seen)
+            for start in range(0, len(ids), _IDS_ASKED):
+                some = ids[start : start + _IDS_ASKED]
+                page = await side.watch.flows(Query(filter=Filter(ids=some), limit=_IDS_ASKED))
+                moved.update(
+                    {row.workflow_id: row.revision for row in page.rows if row.revision != seen[row.workflow_id]}
+                )
+            return moved
+
+        self._panel.show_moved(plan, await self._stage.reading.ask(question))
 
     def leave(self, *, has_applied: bool) -> None:
         """Close the panel."""
@@ -208,6 +229,7 @@ class Operating:
 
 
 _LINES_LOOKED_AT: Final = 200
+_IDS_ASKED: Final = 200
 
 
 def _shared_states(lines: Sequence[Line]) -> Sequence[str]:

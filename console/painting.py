@@ -178,6 +178,8 @@ class Painting:
     def _keys(self) -> Sequence[OperatorAction]:
         """Return the footer's actions: those that can act on what the cursor is on."""
         screen = self._screen
+        if screen.is_plan_open:
+            return screen.plan.keys
         if screen.reader_name:
             return tuple(action(one) for one in _READER_FOOTER if one != "look.copy" or screen.reader_name != "help")
         context = screen.context()

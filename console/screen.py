@@ -340,6 +340,7 @@ class DeckScreen(Screen[None]):
         """Make room for the plan's panel."""
         del message
         self.arrange_panes()
+        self.painting.footer()
 
     def on_plan_panel_left(self, message: PlanPanel.Left) -> None:
         """Close the plan."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -37,6 +38,7 @@ class Confirming:
 
     Attributes:
         opened_at: monotonic seconds at which the plan came onto the screen.
+        moved: revisions of objects that are not what the plan saw any more, by id.
         chosen_by: by what the objects were chosen, "" for the cursor.
         said: what the last key was answered with, "" for nothing.
     """
@@ -44,6 +46,7 @@ class Confirming:
     plan: Plan
     opened_at: float
     chosen_by: str = ""
+    moved: Mapping[str, int] = field(default_factory=dict)
     reason: EditLine = field(default_factory=EditLine)
     token: EditLine = field(default_factory=EditLine)
     is_reason_done: bool = False
@@ -133,6 +136,9 @@ class Confirming:
         return Move.APPLY if self.plan.level is Level.ENTER else None
 
     def _edit(self, key: str, character: str | None, *, is_held: bool) -> None:
+        if key in ("shift+tab", "up"):
+            self.is_reason_done, self.token, self._is_token_typed = False, EditLine(), True
+            return
         line = self.token if self.is_reason_done else self.reason
         edited = line.press(key)
         if edited is None and character is not None and character.isprintable():
@@ -144,8 +150,6 @@ class Confirming:
         if not self.is_reason_done:
             self.reason = edited
             return
-        if key == "backspace" and not line.text:
-            self.is_reason_done = False
         self.token = edited
         if not edited.text:
             self._is_token_typed = True

@@ -41,23 +41,41 @@ def sentence_lines(head: str, sentence: str, cells: int, style: StyleName = "bad
     return _barred(((cell(head, style),), *lines, (cell("any key closes", "dim"),)), cells)
 
 
-def choice_lines(choosing: Choosing, cells: int) -> tuple[CellLine, ...]:
-    """Return the list to choose from."""
+def choice_lines(choosing: Choosing, cells: int, lines: int | None = None) -> tuple[CellLine, ...]:
+    """Return the list to choose from; where ``lines`` are too few, the note of the cursor's choice alone is whole."""
     room = text_cells(cells)
-    label_cells = max(len(choice.label) for choice in choosing.choices) + 2
-    lines: list[CellLine] = [(cell("PLAN ", "warn"), cell(choosing.title, "strong"))]
-    for index, choice in enumerate(choosing.choices):
-        is_here = index == choosing.at
-        sign = glyphs().cursor if is_here else safe(" ")
-        note = cut(safe(choice.note), max(0, room - label_cells - 4))
-        lines.append(
-            (
-                Cell(sign, "cursor"),
-                cell(f" {index + 1} ", "dim"),
-                Cell(fit(safe(choice.label), label_cells), "strong" if is_here else "text"),
-                Cell(note, "warn" if choice.is_warned else "dim"),
-            )
-        )
+    for is_whole in (True, False):
+        blocks = [_choice(choosing, index, room, is_whole=is_whole) for index in range(len(choosing.choices))]
+        if lines is None or sum(map(len, blocks)) + 2 <= lines:
+            break
+    start = 0
+    while lines is not None and start < choosing.at and sum(map(len, blocks[start : choosing.at + 1])) + 2 > lines:
+        start += 1
+    shown = [line for block in blocks[start:] for line in block]
+    return _choice_frame(choosing, shown[: None if lines is None else max(1, lines - 2)], cells)
+
+
+def _choice(choosing: Choosing, index: int, room: int, *, is_whole: bool) -> list[CellLine]:
+    """Return one choice; its note goes on below where it is long."""
+    choice, is_here = choosing.choices[index], index == choosing.at
+    label_cells = max(len(one.label) for one in choosing.choices) + 2
+    sign = glyphs().cursor if is_here else safe(" ")
+    left = max(8, room - label_cells - 4)
+    pieces = wrap(safe(choice.note), left) if is_whole or is_here else (cut(safe(choice.note), left),)
+    style: StyleName = "warn" if choice.is_warned else "dim"
+    head = (
+        Cell(sign, "cursor"),
+        cell(f" {index + 1} ", "dim"),
+        Cell(fit(safe(choice.label), label_cells), "strong" if is_here else "text"),
+    )
+    indent = cell(" " * (label_cells + 4))
+    rest = [(indent, Cell(piece, style)) for piece in pieces[1:]]
+    return [(*head, *(Cell(piece, style) for piece in pieces[:1])), *rest]
+
+
+def _choice_frame(choosing: Choosing, shown: Sequence[CellLine], cells: int) -> tuple[CellLine, ...]:
+    title = wrap(safe(choosing.title), max(8, text_cells(cells) - 5), max_lines=1)
+    lines: list[CellLine] = [(cell("PLAN ", "warn"), *(Cell(one, "strong") for one in title)), *shown]
     lines.append((cell("enter", "accent"), cell(" takes it   "), cell("esc", "accent"), cell(" leaves it unchanged")))
     return _barred(lines, cells)
 
@@ -99,6 +117,7 @@ def plan_lines(confirming: Confirming, cells: int, detail: _Detail = _DETAILS[0]
     plan, room = confirming.plan, text_cells(cells)
     lines = [
         _title(plan, room, confirming.chosen_by),
+        *_moved_lines(confirming, room),
         *_item_lines(plan, room, detail.items),
         *_labelled("checks", _first(plan.checks, detail.checks), room),
         *(_labelled("undo", (plan.undo,), room) if detail.has_undo else ()),
@@ -146,6 +165,16 @@ def _title(plan: Plan, room: int, chosen_by: str) -> CellLine:
         gap=2,
         right=(part(1, cell("nothing written yet", "dim")),),
     )
+
+
+def _moved_lines(confirming: Confirming, room: int) -> Iterator[CellLine]:
+    """Say at once that what the plan saw is gone; the engine would refuse it."""
+    if not confirming.moved:
+        return
+    revision = next(iter(confirming.moved.values()))
+    one = f"moved on: revision {revision} now; esc and plan again"
+    many = f"{len(confirming.moved)} of {len(confirming.plan.items)} moved on; esc and plan again"
+    yield cut_line((cell(one if len(confirming.plan.items) == 1 else many, "bad"),), room)
 
 
 def _item_lines(plan: Plan, room: int, shown: int) -> Iterator[CellLine]:
@@ -219,7 +248,7 @@ def _typing(confirming: Confirming, room: int) -> Iterator[CellLine]:
         )
         return
     need = f"{plan.reason_at_least} characters at least" if plan.is_reason_required else "may stay empty"
-    hint = "" if confirming.reason.text else f"{need}, then enter"
+    hint = f"{need}, then enter"
     yield _field("reason", confirming.reason, room, is_open=not confirming.is_reason_done, hint=hint)
     leave: Sequence[Part] = (part(1, (cell("esc", "accent"), cell(" leaves it unchanged", "dim"))),)
     if confirming.said:
@@ -233,9 +262,11 @@ def _typing(confirming: Confirming, room: int) -> Iterator[CellLine]:
 def _field(name: str, line: EditLine, room: int, *, is_open: bool, hint: str) -> CellLine:
     if not is_open:
         return cut_line((_label(name), cell(line.text or "none given", "text" if line.text else "dim")), room)
+    if not line.text:
+        return cut_line((_label(name, "warn"), cell(hint[:1], "badge_accent"), cell(hint[1:], "dim")), room)
     shown = line.text[-max(8, room - _LABEL_CELLS - 2) :]
     visible = EditLine(shown, min(len(shown), line.at))
-    return cut_line((_label(name, "warn"), *_edited(visible), cell(f"  {hint}" if hint else "", "dim")), room)
+    return cut_line((_label(name, "warn"), *_edited(visible)), room)
 
 
 def _edited(line: EditLine) -> CellLine:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
 
+from console.actions import OperatorAction
 from console.edit_line import EditLine
 from console.plans.choosing import Choice, Choosing, Chosen
 from console.plans.confirming import SETTLE_S, Confirming, Move
@@ -23,6 +24,16 @@ from console.plans.lines import (
 from console.view.lines import CellLine
 from console.widgets.drawn import Draw, Drawn
 from engine.operations.plan import Applied, Plan, PlanRequest
+
+
+def _key(key: str, short: str) -> OperatorAction:
+    words = short.capitalize()
+    return OperatorAction(id=f"plan.{key}", key=key, keys=(key,), label=words, short=short, help=words, group="Plan")
+
+
+_ENTER, _LEAVE = _key("enter", "goes on"), _key("esc", "leaves")
+_BACK, _COPY = _key("up", "reason"), _key("ctrl+y", "copies command")
+_DOWN, _TAKE, _CLOSE = _key("j k", "choose"), _key("enter", "takes it"), _key("any key", "closes")
 
 
 class PlanPanel(Drawn, can_focus=True):
@@ -119,6 +130,29 @@ class PlanPanel(Drawn, can_focus=True):
         self._is_over = True
         self._paint(lambda cells, _lines: sentence_lines(head, sentence, cells))
 
+    @property
+    def open_plan(self) -> Plan | None:
+        """The plan that waits to be confirmed."""
+        return None if self._confirming is None else self._confirming.plan
+
+    def show_moved(self, plan: Plan, moved: Mapping[str, int]) -> None:
+        """Say which objects of the open plan are not what it saw: their revisions by id."""
+        confirming = self._confirming
+        if confirming is not None and confirming.plan is plan and dict(moved) != dict(confirming.moved):
+            confirming.moved = moved
+            self._repaint()
+
+    @property
+    def keys(self) -> Sequence[OperatorAction]:
+        """The keys that mean something in the panel now, for the footer."""
+        if self._is_over:
+            return (_CLOSE,)
+        if self._choosing is not None:
+            return (_DOWN, _TAKE, _LEAVE)
+        if self._confirming is None or not self._confirming.plan.doable:
+            return (_LEAVE,)
+        return (_ENTER, _BACK, _COPY, _LEAVE) if self._confirming.is_reason_done else (_ENTER, _COPY, _LEAVE)
+
     def tick(self) -> None:
         """Disarm once what was read is too old."""
         if self._confirming is not None and self._confirming.is_late(self._monotonic()):
@@ -196,7 +230,7 @@ class PlanPanel(Drawn, can_focus=True):
     def _repaint(self) -> None:
         choosing, confirming = self._choosing, self._confirming
         if choosing is not None:
-            self._paint(lambda cells, _lines: choice_lines(choosing, cells))
+            self._paint(partial(choice_lines, choosing))
         elif confirming is not None:
             self._paint(partial(self._draw_plan, confirming))
 

@@ -143,11 +143,15 @@ def test_a_plan_in_which_nothing_can_be_done_takes_no_typing() -> None:
     assert typist.press("escape") is Move.LEAVE
 
 
-def test_backspace_in_an_empty_token_goes_back_to_the_reason() -> None:
+@pytest.mark.parametrize("key", ["up", "shift+tab"])
+def test_only_up_and_shift_tab_go_back_to_the_reason_and_only_enter_takes_it(key: str) -> None:
     typist = Typist(_plan())
-    typist.press("a", "enter", "backspace", "b", "enter", "y")
-    assert typist.confirming.reason.text == "ab"
-    assert typist.press("enter") is Move.APPLY
+    typist.press("a", "enter", "n", "enter", "backspace", "y", "backspace", "backspace")
+    assert typist.confirming.is_reason_done
+    typist.press(key, "b", "tab", "y")
+    assert (typist.confirming.is_reason_done, typist.confirming.reason.text) == (False, "aby")
+    typist.press("enter")
+    assert typist.press("y", "enter") is Move.APPLY
 
 
 def test_the_command_is_copied_by_its_key_and_writes_nothing() -> None:
