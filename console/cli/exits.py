@@ -40,6 +40,10 @@ class UsageError(Exception):
     """The command line cannot be meant; its text is the sentence that says why."""
 
 
+class StoreMissingError(Exception):
+    """The store that was named is not there; its text is the sentence that says so."""
+
+
 def exit_of_plan(plan: Plan) -> Exit:
     """Return what applying ``plan`` would come to."""
     return _exit_of([item.skip_code or "done" for item in plan.items])

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 
-from console.cli.exits import Exit, UsageError
+from console.cli.exits import Exit, StoreMissingError, UsageError
 from console.cli.parser import parse, with_defaults
 
 Screen = Callable[[Namespace], int]
@@ -35,6 +35,8 @@ def run(words: Sequence[str], *, paint: Screen, demonstrate: Screen) -> int:
         return Exit.DONE
     except UsageError as error:
         return _complain(str(error), Exit.USAGE)
+    except StoreMissingError as error:
+        return _complain(str(error), Exit.NOT_FOUND)
     return code
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from console.cli.exits import StoreMissingError
 from console.cli.output import Printer
 from console.cli.parser import DEFAULT_PLACE, STORE_VARIABLE
 from engine.observation.observer import Observer
@@ -27,8 +28,15 @@ class Session:
 
 
 def place_of(asked: Namespace) -> str:
-    """Return the store a command line means: ``--store``, else the variable, else the default."""
-    return asked.store or os.environ.get(STORE_VARIABLE) or DEFAULT_PLACE
+    """Return the store a command line means: ``--store``, else the variable, else the default.
+
+    Raises:
+        StoreMissingError: a directory was named and there is nothing of that name.
+    """
+    named = asked.store or os.environ.get(STORE_VARIABLE)
+    if named and "://" not in named and not os.path.lexists(named):
+        raise StoreMissingError(f"There is no directory {named}. Nothing was done; a service or mkdir makes one")
+    return named or DEFAULT_PLACE
 
 
 @asynccontextmanager
@@ -37,6 +45,7 @@ async def open_session(asked: Namespace, printer: Printer) -> AsyncIterator[Sess
 
     Raises:
         StoreError: the place cannot serve as a store.
+        StoreMissingError: it is not there.
     """
     engine = ProductionWorkflowOrchestrator(
         store=place_of(asked),

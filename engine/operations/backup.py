@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from engine.errors import StoreUnsafeError
+from engine.errors import RefusedError
 from engine.observation.embedding import Engine
 
 
@@ -13,14 +13,14 @@ async def backup(engine: Engine, target: Path) -> Path:
     """Copy the ledger to ``target``, or into it under a dated name where it is a directory; return the copy's path.
 
     Raises:
-        StoreUnsafeError: the copy's place exists, its directory does not, or the store has its own means.
+        RefusedError: the copy's place exists, or its directory does not.
         StoreError: the copy could not be written.
     """
     if await asyncio.to_thread(target.is_dir):
         target = target / f"ledger-{engine.clock.now():%Y%m%dT%H%M%SZ}.db"
     if await asyncio.to_thread(target.exists):
-        raise StoreUnsafeError(f"{target} exists already. Nothing was copied; name another file.")
+        raise RefusedError(f"{target} exists already. Nothing was copied; name another file.")
     if not await asyncio.to_thread(target.parent.is_dir):
-        raise StoreUnsafeError(f"There is no directory {target.parent}. Nothing was copied.")
+        raise RefusedError(f"There is no directory {target.parent}. Nothing was copied.")
     await engine.store.backup(target)
     return target

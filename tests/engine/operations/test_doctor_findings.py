@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from operator_desk import Desk
 
-from engine.errors import StoreUnsafeError
+from engine.errors import RefusedError
 from engine.operations.backup import backup
 from engine.operations.doctor import Severity, doctor, worst
 from engine.operations.surroundings import file_system_of, look_around
@@ -76,7 +76,7 @@ async def test_a_backup_is_a_whole_ledger_and_overwrites_nothing(desk: Desk, tmp
     copy = await backup(desk.engine, tmp_path)
     assert copy.parent == tmp_path
     assert flow.encode() in copy.read_bytes()
-    with pytest.raises(StoreUnsafeError, match="exists already"):
+    with pytest.raises(RefusedError, match="exists already"):
         await backup(desk.engine, copy)
-    with pytest.raises(StoreUnsafeError, match="There is no directory"):
+    with pytest.raises(RefusedError, match="There is no directory"):
         await backup(desk.engine, tmp_path / "nowhere" / "copy.db")
