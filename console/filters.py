@@ -201,8 +201,7 @@ def _read_states(values: Sequence[str], parts: _Parts) -> None:
     for value in values:
         if value in ("open", "problem"):
             raise ValueError(f"write is:{value}")
-        # Lines of the user's own have states that are not known here, so an unknown plain name is taken.
-        parts.states.append(_of_vocabulary(value, _STATES, _SHORT_STATES, "state", is_open=True))
+        parts.states.append(_of_vocabulary(value, _STATES, _SHORT_STATES, "state"))
 
 
 def _read_errors(values: Sequence[str], parts: _Parts) -> None:
@@ -229,7 +228,7 @@ def _read_is(values: Sequence[str], parts: _Parts) -> None:
             raise ValueError("it can be problem, open, failed or done")
 
 
-def _of_vocabulary(value: str, known: Sequence[str], short: dict[str, str], kind: str, *, is_open: bool = False) -> str:
+def _of_vocabulary(value: str, known: Sequence[str], short: dict[str, str], kind: str) -> str:
     """Return the full name that ``value`` means: itself, a short form, or the one name it begins.
 
     Raises:
@@ -243,8 +242,6 @@ def _of_vocabulary(value: str, known: Sequence[str], short: dict[str, str], kind
         return begun[0]
     if begun:
         raise ValueError(f"{value!r} could be {' or '.join(begun)}")
-    if is_open and re.fullmatch(r"[A-Za-z0-9_.-]+", value):
-        return value
     raise ValueError(f"{value!r} is no {kind}; there are {' '.join(known)}")
 
 

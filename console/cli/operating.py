@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from console.cli.exits import Exit, UsageError, exit_of_applied, exit_of_plan
+from console.cli.ids import with_full_ids
 from console.cli.output import Printer
 from console.cli.reading import chosen, walk
 from console.cli.session import Session
@@ -35,6 +36,8 @@ async def operate(session: Session, asked: Namespace, request: PlanRequest) -> E
     """Plan ``request``, and apply it once it is confirmed."""
     if not request.ids:
         request = replace(request, ids=await _selected(session, chosen(asked.where)))
+    else:
+        request = await with_full_ids(session, request)
     plan = await session.operations.plan(request)
     if asked.dry_run:
         _print_plan(session.printer, plan)

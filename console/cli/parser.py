@@ -46,7 +46,7 @@ def overview() -> str:
     verbs = "\n".join(f"  {verb.ljust(width)}  {words}" for verb, words in COMMANDS.items())
     return (
         "usage: flowdeck [DIR | URL] [--read-only] [--supervise] [--utc] [--ascii] [--theme NAME]\n"
-        "       flowdeck VERB ... [--store DIR | URL] [--json] ...\n\n"
+        "       flowdeck VERB ... [--store DIR | URL] [--json] ...\n       flowdeck --version\n\n"
         "Without a verb the console opens on a store of workflow documents "
         f"(default: {STORE_VARIABLE}, else {DEFAULT_PLACE}).\n\n"
         f"verbs (flowdeck VERB --help says more):\n{verbs}\n\n{_FOOT}"
@@ -87,6 +87,7 @@ def console_parser() -> Parser:
     parser.add_argument("--ascii", action="store_true")
     parser.add_argument("--theme")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--version", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     return parser
 
@@ -116,7 +117,7 @@ def _nothing(parser: Parser) -> None:
 
 
 def _one_id(parser: Parser) -> None:
-    parser.add_argument("id", metavar="ID", help="a workflow id")
+    parser.add_argument("id", metavar="ID", help="a workflow id, or the part of it that the console shows")
 
 
 def _listing(parser: Parser) -> None:
@@ -138,7 +139,12 @@ def _acting(parser: Parser) -> None:
 
 
 def _many_ids(parser: Parser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="workflow ids; or choose them by --where")
+    parser.add_argument(
+        "ids",
+        nargs="*",
+        metavar="ID",
+        help="workflow ids, or the parts that the console shows; or choose them by --where",
+    )
     parser.add_argument("--where", default="", metavar="FILTER", help="take what the filter selects, frozen now")
     _acting(parser)
 
@@ -239,11 +245,24 @@ def parse(words: Sequence[str]) -> tuple[str | None, argparse.Namespace]:
     verb, rest = find_verb(words)
     if verb is None:
         asked = console_parser().parse_args(rest)
+        if asked.version:
+            print(f"flowdeck {_version()}")  # noqa: T201  what was asked for
+            raise SystemExit(Exit.DONE)
         if asked.help:
             print(overview(), end="")  # noqa: T201  what was asked for
             raise SystemExit(Exit.DONE)
         return None, asked
     return verb, verb_parser(verb).parse_intermixed_args(rest)
+
+
+def _version() -> str:
+    """Return the version of this Flowdeck, "0" where it runs from a tree that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  loaded where it is asked for
+
+    try:
+        return version("flowdeck")
+    except PackageNotFoundError:
+        return "0"
 
 
 def with_defaults(asked: argparse.Namespace) -> argparse.Namespace:

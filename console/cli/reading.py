@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from console.cli.exits import Exit, UsageError
+from console.cli.ids import full_id, known_id
 from console.cli.output import Printer
 from console.cli.session import Session
 from console.cli.shapes import (
@@ -22,10 +23,9 @@ from console.cli.shapes import (
 from console.durations import compact
 from console.filters import FilterError, parse_filter
 from console.view.acts import about, act_word, is_refused, reason_text
-from engine.errors import InvalidIdError, WorkflowNotFoundError
+from engine.errors import WorkflowNotFoundError
 from engine.model.entry import Entry
-from engine.model.names import Flag, is_plain_id
-from engine.model.plain import is_text
+from engine.model.names import Flag
 from engine.observation.places import place_of
 from engine.observation.views import Detail
 from engine.store.query import EventRow, Filter, FlowRow, Page, Query, Sort
@@ -70,7 +70,7 @@ async def list_flows(session: Session, asked: Namespace) -> Exit:
 
 async def show(session: Session, asked: Namespace) -> Exit:
     """Print everything about one workflow."""
-    detail = await session.observer.describe(_known_id(asked.id))
+    detail = await session.observer.describe(await _id(session, asked.id))
     if detail is None:
         raise WorkflowNotFoundError(asked.id, is_read=True)
     if session.printer.is_json:
@@ -82,7 +82,7 @@ async def show(session: Session, asked: Namespace) -> Exit:
 
 async def history(session: Session, asked: Namespace) -> Exit:
     """Print the state history of one workflow."""
-    detail = await session.observer.describe(_known_id(asked.id))
+    detail = await session.observer.describe(await _id(session, asked.id))
     if detail is None:
         raise WorkflowNotFoundError(asked.id, is_read=True)
     if session.printer.is_json:
@@ -97,12 +97,13 @@ async def history(session: Session, asked: Namespace) -> Exit:
 
 async def explain(session: Session, asked: Namespace) -> Exit:
     """Print why one workflow is where it is, and the command that helps."""
-    why = await session.observer.why(_known_id(asked.id))
+    workflow_id = await _id(session, asked.id)
+    why = await session.observer.why(workflow_id)
     if session.printer.is_json:
-        session.printer.record(why_shape(asked.id, why))
+        session.printer.record(why_shape(workflow_id, why))
         return Exit.DONE
     session.printer.line(f"{why.code}: {why.sentence}")
-    command = suggested_command(asked.id, why)
+    command = suggested_command(workflow_id, why)
     if command is not None:
         session.printer.line(f"next: {command}")
     return Exit.DONE
@@ -120,7 +121,7 @@ async def dead(session: Session, asked: Namespace) -> Exit:
 
 async def _list_events(session: Session, asked: Namespace, statuses: Sequence[str]) -> Exit:
     query = Query(filter=chosen(asked.where))
-    ids = tuple(_known_id(each) for each in getattr(asked, "ids", ()))
+    ids = tuple([await _id(session, each) for each in getattr(asked, "ids", ())])
     if ids:
         query = replace(query, filter=replace(query.filter, ids=(*query.filter.ids, *ids)))
 
@@ -155,7 +156,7 @@ async def audit(session: Session, asked: Namespace) -> Exit:
     """Print audit entries, newest first; with ``--locks`` those of every grant and release too."""
     query = Query(filter=replace(chosen(asked.where), has_locks=asked.locks))
     if asked.id is not None:
-        query = replace(query, filter=replace(query.filter, ids=(*query.filter.ids, _known_id(asked.id))))
+        query = replace(query, filter=replace(query.filter, ids=(*query.filter.ids, await _id(session, asked.id))))
     rows = [row async for row in walk(session.observer.audit, query, asked.limit)]
     if session.printer.is_json:
         for row in rows:
@@ -176,6 +177,10 @@ async def audit(session: Session, asked: Namespace) -> Exit:
         ],
     )
     return Exit.DONE
+
+
+async def _id(session: Session, text: str) -> str:
+    return await full_id(session, known_id(text))
 
 
 def chosen(where: str) -> Filter:
@@ -202,18 +207,6 @@ async def walk(page: Callable[[Query], Awaitable[Page[RowT]]], query: Query, lim
         if found.next is None or left == 0:
             return
         query = replace(query, after=found.next)
-
-
-def _known_id(text: str) -> str:
-    """Return ``text`` where it can name a workflow or a damaged document.
-
-    Raises:
-        InvalidIdError: it can name neither.
-    """
-    is_file_name = 0 < len(text) <= 255 and "/" not in text and "\0" not in text and text not in (".", "..")  # noqa: PLR2004
-    if not is_plain_id(text) and not (is_file_name and is_text(text)):
-        raise InvalidIdError(text)
-    return text
 
 
 def _state_word(row: FlowRow) -> str:

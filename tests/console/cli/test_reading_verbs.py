@@ -174,7 +174,9 @@ def test_hostile_texts_come_out_inert(deck: Deck, words: tuple[str, ...], json_t
         (("ls", "--where", "/(/"), 2, "not a regular expression"),
         (("ls", "--colour"), 2, "unrecognized arguments: --colour"),
         (("backup",), 2, "are required: FILE"),
-        (("backup", "/nowhere/at/all/copy.db"), 9, "There is no directory /nowhere/at/all"),
+        (("backup", "/etc/passwd"), 6, "/etc/passwd exists already"),
+        (("ls", "--where", "state:bogus"), 2, "'bogus' is no state; there are initialized"),
+        (("backup", "/nowhere/at/all/copy.db"), 6, "There is no directory /nowhere/at/all"),
     ],
 )
 def test_bad_input_is_a_sentence_and_an_exit_code(deck: Deck, words: tuple[str, ...], code: int, said: str) -> None:
@@ -198,7 +200,7 @@ def test_a_place_that_is_no_store_is_refused_and_nothing_is_made(deck: Deck, pla
     (deck.place.parent / "a-file").write_text("x")
     where = place if "://" in place else str(deck.place.parent / place)
     told = deck.run("ls", "--store", where)
-    assert told.code == 9
+    assert told.code == (3 if place == "nowhere" else 9)
     assert said in told.err
     assert "secret" not in told.err
     assert not (deck.place.parent / "nowhere").exists()
@@ -262,3 +264,36 @@ def test_at_a_terminal_the_console_opens_on_the_place_that_was_named(
     assert [asked.store for asked in opened[:2]] == [str(deck.place), "elsewhere"]
     assert [asked.utc for asked in opened] == [True, False, False]
     assert opened[2].seed == 7
+
+
+def test_every_verb_takes_the_part_of_an_id_that_the_console_shows(deck: Deck) -> None:
+    flow = deck.flow("failed")
+    short = flow.removeprefix("wf_direct_")
+    assert deck.run("show", short, "--json").records[0]["workflow_id"] == flow
+    assert deck.run("why", short, "--json").records[0]["workflow_id"] == flow
+    assert deck.run("history", short).code == 0
+    (plan,) = deck.run("plan", "rollback", short, "--if-rev", f"{short}=3", "--json").records
+    assert (plan["items"][0]["id"], plan["items"][0]["skipped"]) == (flow, "")
+    assert deck.run("retry", short, "--yes").code == 0
+    assert [each["workflow_id"] for each in deck.run("audit", short, "--json").records] == [flow]
+    assert deck.run("show", short[1:]).code == 3
+
+
+def test_a_short_id_of_two_workflows_is_refused_with_both(deck: Deck) -> None:
+    a_foreign_document(deck.place, "wf_direct_twice")
+    a_foreign_document(deck.place, "wf_intelligent_twice", workflow_id="wf_intelligent_twice")
+    told = deck.run("show", "twice")
+    assert told.code == 2
+    assert "wf_direct_twice or wf_intelligent_twice" in told.err
+
+
+def test_a_store_that_is_not_there_is_not_found_and_not_made(deck: Deck) -> None:
+    nowhere = deck.place / "typo"
+    told = deck.run("ls", "--store", str(nowhere))
+    assert (told.code, f"There is no directory {nowhere}" in told.err) == (3, True)
+    assert not nowhere.exists()
+
+
+def test_the_version_is_told(deck: Deck) -> None:
+    told = deck.run("--version")
+    assert (told.code, told.out.split()[0]) == (0, "flowdeck")
