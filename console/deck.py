@@ -26,6 +26,7 @@ class Deck:
 
     Attributes:
         filter_line: as typed; ``filter`` is what it means, without ``is_problem_only``.
+        pane_lines: the filters of the other lists as typed, by pane; ``pane_filters`` is what they mean.
         flow_count: workflows the filter selects, None before it is known; capped where ``is_capped``.
         events_of: the workflow whose events the retry pane shows, None for all that wait or died.
         detail: everything about the workflow under the cursor.
@@ -36,6 +37,8 @@ class Deck:
 
     filter_line: str = ""
     filter: Filter = field(default_factory=Filter)
+    pane_lines: dict[str, str] = field(default_factory=dict)
+    pane_filters: dict[str, Filter] = field(default_factory=dict)
     is_problem_only: bool = False
     sort: Sort = Sort.PROBLEM
     flows: Stretch[FlowRow] = field(default_factory=Stretch)
@@ -63,6 +66,10 @@ class Deck:
     def whole_filter(self) -> Filter:
         """The filter, with "only problems" where it is on."""
         return replace(self.filter, is_problem=True) if self.is_problem_only else self.filter
+
+    def filter_of(self, pane: str) -> Filter:
+        """Return the filter of a list other than the flows."""
+        return self.pane_filters.get(pane, Filter())
 
     @property
     def has_filter(self) -> bool:

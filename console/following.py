@@ -138,12 +138,12 @@ class Following:
                 for name in names
                 if name in _NEVER_FROZEN or wants[name] is not Turn.AGAIN or self._is_unread(name)
             ]
+        self._tell_lists(wants)
         for name in names:
             try:
                 await self._read(name, wants[name])
             except EngineError as error:
                 screen.say(str(error), "bad")
-        self._tell_lists(wants)
         screen.painting.paint(names)
         for name in names:
             self._go_to_end(name)

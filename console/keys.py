@@ -9,13 +9,14 @@ from textual.keys import key_to_character
 
 from console.actions import ACTIONS, PANE_NAMES, ActionContext, OperatorAction
 from console.filters import FilterError, parse_filter
+from console.pane_filters import FILTERED_PANES, check_for
 from console.pane_set import PANES
 from console.places import BOARD_COLUMNS, BOARD_ROWS, Layout
 from console.plans.confirming import BURST_S
 from console.reading import MARK_CAP, Turn
 from console.view.words import count_text, plural
 from engine.errors import EngineError
-from engine.store.query import Sort
+from engine.store.query import Filter, Sort
 
 if TYPE_CHECKING:
     from console.screen import DeckScreen
@@ -51,6 +52,7 @@ class Keys:
         self._colon_at = _NEVER
         self._is_asking_quit = False
         self._filter_before = ""
+        self._filtered = "flows"
         self._mark_anchor: str | None = None
         self._do: Mapping[str, Callable[[], None]] = {
             "move.down": lambda: self._move(1),
@@ -189,6 +191,7 @@ class Keys:
         elif screen.active == "errors" and screen.panes.errors.value is not None:
             kind = screen.panes.errors.value.error_type
             screen.activate("flows")
+            self._filtered = "flows"
             self.end_filter(f"err:{kind}", is_kept=True)
         else:
             screen.looking.describe()
@@ -204,9 +207,13 @@ class Keys:
             self._full()
         elif screen.deck.events_of is not None:
             self._all_events()
+        elif screen.deck.pane_lines.get(screen.active):
+            self._filtered = screen.active
+            self.end_filter("", is_kept=True)
         elif screen.active != "flows":
             screen.activate("flows")
         elif screen.deck.has_filter:
+            self._filtered = "flows"
             screen.deck.is_problem_only = False
             self.end_filter("", is_kept=True)
         else:
@@ -274,12 +281,16 @@ class Keys:
 
     def _begin_filter(self) -> None:
         screen = self._screen
-        self._filter_before = screen.deck.filter_line
-        if screen.active not in ("flows", "timeline"):
+        if screen.active == "errors":
+            screen.say("this list is always whole; enter lists the workflows of a type")
+            return
+        self._filtered = screen.active if screen.active in FILTERED_PANES else "flows"
+        line = self._filter_before = self._line()
+        if screen.active == "timeline":
             screen.activate("flows")
         screen.status.display = False
         screen.filter_bar.display = True
-        screen.filter_bar.begin(screen.deck.filter_line)
+        screen.filter_bar.begin(line)
         screen.filter_bar.focus()
 
     def filter(self, line: str) -> None:
@@ -287,8 +298,12 @@ class Keys:
         deck = self._screen.deck
         try:
             chosen = parse_filter(line)
+            check_for(self._filtered, chosen)
         except FilterError as error:
             self._screen.say(str(error), "bad")
+            return
+        if self._filtered != "flows":
+            self._filter_pane(self._filtered, chosen, line)
             return
         if (chosen, line) == (deck.filter, deck.filter_line):
             return
@@ -296,6 +311,18 @@ class Keys:
         deck.filter, deck.filter_line = chosen, line
         if not is_same:
             self._filter_changed()
+
+    def _line(self) -> str:
+        deck = self._screen.deck
+        return deck.filter_line if self._filtered == "flows" else deck.pane_lines.get(self._filtered, "")
+
+    def _filter_pane(self, name: str, chosen: Filter, line: str) -> None:
+        deck = self._screen.deck
+        is_same = chosen == deck.filter_of(name)
+        deck.pane_filters[name], deck.pane_lines[name] = chosen, line
+        if not is_same:
+            self._screen.want(name, turn=Turn.FIRST)
+            self._screen.painting.status()
 
     def end_filter(self, line: str, *, is_kept: bool) -> None:
         """Close the line; keep the filter, or go back to the one before."""
@@ -320,6 +347,9 @@ class Keys:
 
     def _sort(self, way: int) -> None:
         deck = self._screen.deck
+        if self._screen.active not in ("flows", "timeline"):
+            self._screen.say("this list has one order; 1 shows the workflows, which have several")
+            return
         deck.sort = _SORTS[(_SORTS.index(deck.sort) + way) % len(_SORTS)]
         self._screen.following.turn_to("flows", Turn.FIRST)
         self._screen.painting.status()
@@ -385,12 +415,14 @@ class Keys:
     async def _mark_all_flows(self) -> None:
         screen = self._screen
         try:
-            ids, has_more = await screen.reading.shown_ids()
+            ids, finished, has_more = await screen.reading.shown_ids()
         except EngineError as error:
             screen.say(str(error), "bad")
             return
         screen.deck.marks.update((one, None) for one in ids)
         self._marks_changed()
+        marked = f"{count_text(len(screen.deck.marks))} marked"
+        screen.say(f"{marked}, of which {count_text(finished)} finished" if finished else marked)
         if has_more:
             screen.say(f"marked the first {count_text(MARK_CAP)}; a plan takes no more at once")
 

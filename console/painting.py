@@ -12,6 +12,7 @@ from console.cells import Cell
 from console.glyphs import glyphs
 from console.link import LinkState
 from console.paging import Stretch
+from console.pane_filters import chosen_lines
 from console.reading import Turn
 from console.text import safe
 from console.view.flows import FlowFacts
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from console.screen import DeckScreen
 
 _FOOTER: Final = ("move.open", "find.filter", "mark.toggle", "look.why")
+_FOOTER_NARROW: Final = ("move.open", "find.filter", "look.why")
+_FOOTER_CELLS: Final = 80
+_PLANS_NARROW: Final = 2
 _FOOTER_END: Final = ("screen.help",)
-_KEPT_NARROW: Final = ("enter", "/", "x", "R", "U", "F", "?")
+_KEPT_NARROW: Final = ("enter", "/", "x", "R", "U", "F", "T", "X", "D", "?")
 _READER_FOOTER: Final = ("move.back", "move.down", "move.page_down", "look.copy")
 
 
@@ -141,7 +145,11 @@ class Painting:
         marks = deck.event_marks if screen.active == "retry" else deck.marks
         order = _ORDERS.get(screen.active)
         if order is not None:
-            return Status(what=self._what(), marked=len(marks) if screen.active == "retry" else 0, sort=order)
+            marked = len(marks) if screen.active == "retry" else 0
+            typed = deck.pane_lines.get(screen.active, "")
+            return Status(
+                what=self._what() if not typed else f"filter {typed}  {self._found()}", marked=marked, sort=order
+            )
         line = deck.filter_line
         if deck.is_problem_only:
             line = f"{line} is:problem".strip()
@@ -157,6 +165,19 @@ class Painting:
             sort=SORT_WORDS.get(deck.sort.value, deck.sort.value),
         )
 
+    def _found(self) -> str:
+        """Return how many rows the active pane's own filter selects, as far as they are loaded."""
+        screen = self._screen
+        stretches: Mapping[str, Stretch[Any]] = {
+            "retry": screen.deck.events,
+            "locks": screen.deck.locks,
+            "audit": screen.deck.audit,
+        }
+        stretch = stretches.get(screen.active)
+        if stretch is None:
+            return plural(len(screen.panes.log.values), "line")
+        return f"{count_text(stretch.offset + len(stretch.rows))}{'+' if stretch.has_more else ''}"
+
     def _what(self) -> str:
         """Return what the active pane lists, in words."""
         screen = self._screen
@@ -167,11 +188,11 @@ class Painting:
         # The counters of events and of locks both name the dead.
         dead = 0 if deck.health is None else deck.health.events.get("dead", 0)
         words = {
-            "retry": f"{count_text(counts['failing'])} waiting, {count_text(dead)} dead",
-            "locks": plural(counts["held"], "lock"),
+            "retry": f"no filter  {count_text(counts['failing'])} waiting, {count_text(dead)} dead",
+            "locks": f"no filter  {plural(counts['held'], 'lock')}",
             "errors": "errors by type",
-            "log": f"{len(deck.log)} lines",
-            "audit": "acts and refusals",
+            "log": f"no filter  {len(deck.log)} lines",
+            "audit": "no filter  acts and refusals",
         }
         return words.get(screen.active, "")
 
@@ -184,7 +205,10 @@ class Painting:
             return tuple(action(one) for one in _READER_FOOTER if one != "look.copy" or screen.reader_name != "help")
         context = screen.context()
         on = [one for one in self._plans_in_order() if one.refusal(context) is None]
-        return (*(action(one) for one in _FOOTER), *on[:_PLANS_SHOWN], *(action(one) for one in _FOOTER_END))
+        if screen.app.size.width < _FOOTER_CELLS:
+            # Few enough that every row's keys are shown in words: the line does not change its form from row to row.
+            return (*map(action, _FOOTER_NARROW), *on[:_PLANS_NARROW], *map(action, _FOOTER_END))
+        return (*map(action, _FOOTER), *on[:_PLANS_SHOWN], *map(action, _FOOTER_END))
 
     def _plans_in_order(self) -> Sequence[OperatorAction]:
         """Return the plans, first what the pane is for, then what the reason of the workflow suggests."""
@@ -218,6 +242,8 @@ class Painting:
     def _show_events(self) -> None:
         deck, panes = self._screen.deck, self._screen.panes
         empty = "it has no events" if deck.events_of else "every event was delivered"
+        if deck.pane_lines.get("retry"):
+            empty = _NO_MATCH
         total, first = deck.events.total(None), deck.events.offset
         panes.retry.show(deck.events.rows, self._screen.now(), total=total, first=first, empty=empty)
         self._stay_at_head("retry", deck.events)
@@ -225,7 +251,8 @@ class Painting:
 
     def _show_locks(self) -> None:
         deck, panes = self._screen.deck, self._screen.panes
-        held = None if deck.health is None else deck.health.locks.get("held")
+        is_whole = deck.health is not None and not deck.pane_lines.get("locks")
+        held = deck.health.locks.get("held") if is_whole and deck.health is not None else None
         total, first = deck.locks.total(held), deck.locks.offset
         panes.locks.show(deck.locks.rows, self._screen.now(), total=total, first=first)
         self._stay_at_head("locks", deck.locks)
@@ -236,7 +263,8 @@ class Painting:
 
     def _show_log(self) -> None:
         screen = self._screen
-        screen.panes.log.show(screen.deck.log, screen.now(), screen.zone)
+        lines = chosen_lines(screen.deck.log, screen.deck.filter_of("log"))
+        screen.panes.log.show(lines, screen.now(), screen.zone)
 
     def _show_audit(self) -> None:
         screen, stretch = self._screen, self._screen.deck.audit
@@ -253,7 +281,7 @@ class Painting:
         if deck.health is None and not deck.flows.rows:
             empty = screen.link.sentence or "reading"
         elif deck.has_filter:
-            empty = "nothing matches the filter; / changes it, esc clears it"
+            empty = _NO_MATCH
         else:
             empty = "no workflows are here yet"
         flows = screen.panes.flows
@@ -378,6 +406,7 @@ class Painting:
 
 
 _PLANS_SHOWN: Final = 3
+_NO_MATCH: Final = "nothing matches the filter; / changes it, esc clears it"
 _PLANS_OF: Final[Mapping[str, Sequence[OperatorAction]]] = MappingProxyType(
     {"retry": (RETRY, DROP), "locks": (UNLOCK,)}
 )

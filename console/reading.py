@@ -23,6 +23,7 @@ from console.paging import (
 from console.view.verdict import SAMPLE, Finding, findings
 from engine.model.entry import Entry
 from engine.model.line import Line
+from engine.model.names import Phase
 from engine.observation.views import Detail, Health, LockView
 from engine.store.query import EventRow, Filter, FlowRow, Page, Query, Sort
 
@@ -110,44 +111,50 @@ class Reading:
         if marks == tuple(deck.marks):
             deck.hidden = len(marks) - shown
 
-    async def shown_ids(self) -> tuple[tuple[str, ...], bool]:
-        """Return the ids the filter selects, at most :data:`MARK_CAP`, and whether there are more."""
+    async def shown_ids(self) -> tuple[tuple[str, ...], int, bool]:
+        """Return the ids selected, at most :data:`MARK_CAP`, how many finished, and whether there are more."""
         chosen, order = self._deck.whole_filter, self._deck.sort
         page = await self.ask(lambda side: side.watch.flows(Query(filter=chosen, sort=order, limit=MARK_CAP)))
-        return tuple(flow.workflow_id for flow in page.rows if flow.state), page.next is not None
+        finished = sum(flow.phase is Phase.DONE for flow in page.rows)
+        return tuple(flow.workflow_id for flow in page.rows if flow.state), finished, page.next is not None
 
     async def events(self, turn: Turn, limit: int) -> None:
         """Read waiting and dead events, or all of one workflow."""
         deck = self._deck
-        only, stretch = deck.events_of, deck.events
+        only, stretch, chosen = deck.events_of, deck.events, deck.filter_of("retry")
 
         async def question(side: Side) -> Stretch[EventRow]:
-            return await _turned(stretch, _event_pages(side, only), turn, limit, None)
+            return await _turned(stretch, _event_pages(side, only, chosen), turn, limit, None)
 
         answer = await self.ask(question)
-        if only == deck.events_of:
+        if (only, chosen) == (deck.events_of, deck.filter_of("retry")):
             deck.events = answer
 
     async def locks(self, turn: Turn, limit: int) -> None:
         """Read held locks."""
         deck = self._deck
         stretch = deck.locks
-        total = None if deck.health is None else deck.health.locks.get("held")
+        chosen = deck.filter_of("locks")
+        total = None if deck.health is None or chosen != Filter() else deck.health.locks.get("held")
 
         async def question(side: Side) -> Stretch[LockView]:
-            return await _turned(stretch, _lock_pages(side), turn, limit, total)
+            return await _turned(stretch, _lock_pages(side, chosen), turn, limit, total)
 
-        deck.locks = await self.ask(question)
+        answer = await self.ask(question)
+        if chosen == deck.filter_of("locks"):
+            deck.locks = answer
 
     async def audit(self, turn: Turn, limit: int) -> None:
         """Read audit entries."""
         deck = self._deck
-        stretch = deck.audit
+        stretch, chosen = deck.audit, deck.filter_of("audit")
 
         async def question(side: Side) -> Stretch[Entry]:
-            return await _turned(stretch, _audit_pages(side), turn, limit, None)
+            return await _turned(stretch, _audit_pages(side, chosen), turn, limit, None)
 
-        deck.audit = await self.ask(question)
+        answer = await self.ask(question)
+        if chosen == deck.filter_of("audit"):
+            deck.audit = answer
 
     async def errors(self) -> None:
         """Read the error counts."""
@@ -206,22 +213,22 @@ def _flow_pages(side: Side, chosen: Filter, order: Sort) -> ReadPage[FlowRow]:
     return read
 
 
-def _lock_pages(side: Side) -> ReadPage[LockView]:
+def _lock_pages(side: Side, chosen: Filter) -> ReadPage[LockView]:
     async def read(after: str | None, is_reversed: bool, limit: int) -> Page[LockView]:
-        return await side.watch.locks(Query(after=after, is_reversed=is_reversed, limit=limit))
+        return await side.watch.locks(Query(filter=chosen, after=after, is_reversed=is_reversed, limit=limit))
 
     return read
 
 
-def _audit_pages(side: Side) -> ReadPage[Entry]:
+def _audit_pages(side: Side, chosen: Filter) -> ReadPage[Entry]:
     async def read(after: str | None, is_reversed: bool, limit: int) -> Page[Entry]:
-        return await side.watch.audit(Query(after=after, is_reversed=is_reversed, limit=limit))
+        return await side.watch.audit(Query(filter=chosen, after=after, is_reversed=is_reversed, limit=limit))
 
     return read
 
 
-def _event_pages(side: Side, only: str | None) -> ReadPage[EventRow]:
-    chosen = Filter() if only is None else Filter(ids=(only,))
+def _event_pages(side: Side, only: str | None, wanted: Filter) -> ReadPage[EventRow]:
+    chosen = wanted if only is None else replace(wanted, ids=(only,))
 
     def part(statuses: tuple[str, ...], *, failing_only: bool = False) -> ReadPage[EventRow]:
         async def read(after: str | None, is_reversed: bool, limit: int) -> Page[EventRow]:

@@ -44,6 +44,7 @@ def sentence_lines(head: str, sentence: str, cells: int, style: StyleName = "bad
 def choice_lines(choosing: Choosing, cells: int, lines: int | None = None) -> tuple[CellLine, ...]:
     """Return the list to choose from; where ``lines`` are too few, the note of the cursor's choice alone is whole."""
     room = text_cells(cells)
+    blocks: list[list[CellLine]] = []
     for is_whole in (True, False):
         blocks = [_choice(choosing, index, room, is_whole=is_whole) for index in range(len(choosing.choices))]
         if lines is None or sum(map(len, blocks)) + 2 <= lines:

@@ -53,3 +53,15 @@ async def test_a_key_that_means_nothing_says_so(place: Path) -> None:
         await session.until_shown("w does nothing here; ? shows the keys")
         await session.press("ctrl+p")
         await session.until_shown("ctrl+p does nothing here")
+
+
+async def test_marking_all_says_how_many_of_them_are_finished(
+    place: Path, service: ProductionWorkflowOrchestrator
+) -> None:
+    done, _ = [await service.create_direct_workflow(f"order {number}", "billing") for number in range(2)]
+    for state in ("module_execution", "response_generation", "completed"):
+        await service.transition_state(done, state, {"output_data": {"response": "4"}})
+    async with open_deck(place) as session:
+        await session.until_shown(done[-12:])
+        await session.press("asterisk")
+        await session.until_shown("2 marked, of which 1 finished")
