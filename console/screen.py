@@ -131,7 +131,8 @@ class DeckScreen(Screen[None]):
         standing = dict(places(shape, self.active, width, height, is_full=self.is_full))
         has_rules = shape in (Layout.BOARD, Layout.SPLIT) and not self.is_full
         for pane in self.panes:
-            pane.show_rule(has_rules)
+            # Tabs name the pane, but not the one workflow whose events it shows.
+            pane.show_rule(has_rules or (pane is self.panes.retry and self.deck.events_of is not None))
         if self.reader_name:
             standing = {"reader": Place(0, 0, width, height)}
         if self.is_plan_open:

@@ -78,3 +78,17 @@ async def test_what_a_forced_state_would_lack_can_be_read_on_a_small_terminal(
             assert all(word in shown for word in choosing.current.note.replace(",", "").split())
             assert f"{choosing.at + 1} {choosing.current.label}" in shown
             assert "enter takes it" in shown
+
+
+async def test_at_60_columns_the_footer_keeps_its_form_from_row_to_row_and_events_name_their_workflow(
+    place: Path, service: ProductionWorkflowOrchestrator
+) -> None:
+    running, failed = await _in_module(service), await _in_module(service)
+    await service.transition_state(failed, "failed", error="broken")
+    await service.acquire_workflow_lock(running, "worker")
+    async with open_deck(place, size=(60, 20)) as session:
+        for workflow in (running, failed):
+            await session.move_to(workflow)
+            await session.until_shown("enter open  / filter  x why", "? help")
+        await session.press("l")
+        await session.until_shown(f"3 Retry of {failed[-12:]}")
