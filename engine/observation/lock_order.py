@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from engine.errors import InvalidValueError
 from engine.model.lock import Liveness, Lock
@@ -50,7 +50,7 @@ async def page_of_lock_views(engine: Engine, query: Query) -> Page[LockView]:
         return Page(await lock_views(engine, page.rows), page.next, page.start, page.searched)
     read = _backward if query.is_reversed else _forward
     page = await read(engine, query, gap)
-    return replace(page, rows=await lock_views(engine, page.rows))
+    return Page(await lock_views(engine, page.rows), page.next, page.start)
 
 
 async def _begin(engine: Engine, query: Query) -> _Gap:
@@ -72,7 +72,7 @@ def _parse(text: str) -> _Gap:
         raise InvalidValueError("after", "this is no cursor of this list") from error
 
 
-async def _forward(engine: Engine, query: Query, gap: _Gap) -> Page[Any]:
+async def _forward(engine: Engine, query: Query, gap: _Gap) -> Page[Lock]:
     rows: list[Lock] = []
     cursor = gap.cursor
     if gap.before is not None:
@@ -90,7 +90,7 @@ async def _forward(engine: Engine, query: Query, gap: _Gap) -> Page[Any]:
     return Page(tuple(rows), None if following is None else following.text(), _same(query))
 
 
-async def _backward(engine: Engine, query: Query, gap: _Gap) -> Page[Any]:
+async def _backward(engine: Engine, query: Query, gap: _Gap) -> Page[Lock]:
     rows: list[Lock] = []
     before = gap.before
     if before is None:

@@ -24,6 +24,7 @@ from engine.errors import (
 )
 from engine.model.actor import Act, Actor
 from engine.model.change import LockPolicy
+from engine.model.lock import Liveness
 from engine.model.names import EventStatus
 from engine.observation.embedding import Engine
 from engine.observation.lives import lock_views
@@ -33,6 +34,7 @@ from engine.operations.plan import Applied, ItemOutcome, Plan, PlanItem, Verb
 from engine.operations.skips import code_of
 from engine.operations.unlocking import UNLOCKED, needs_steal
 from engine.operations.verbs import EVENT_VERBS, WORDS, bind_rule, payload_of
+from engine.operations.words import few
 from engine.rules.locks import is_held
 from engine.store.outcomes import Committed, Conflict, Fenced, Outcome, Refused, Unknown
 from engine.store.query import Filter, Query
@@ -141,10 +143,21 @@ class Applying:
             code="done",
             sentence=(
                 f"{item.id} was {WORDS[self._verb].done}: {entry.from_state} > {entry.to_state}, "
-                f"revision {entry.revision}{again}."
+                f"revision {entry.revision}{again}.{await self._passed(item)}"
             ),
             revision=entry.revision,
         )
+
+    async def _passed(self, item: PlanItem) -> str:
+        """Return what was passed over, as sentences: a lock whose owner may live, results that are missing."""
+        view = await self._held(item.id) if item.lock_fence else None
+        said = ""
+        if view is not None and view.liveness is not Liveness.DEAD:
+            refused = "its writes are refused from now on" if view.is_void else "it stays"
+            said = f" It passed the lock of {view.lock.owner}, which is {view.liveness.value}; {refused}."
+        if item.missing:
+            said += f" It has no result of {few(list(item.missing))}; later states need it."
+        return said
 
     async def _unlock(self, item: PlanItem) -> ItemOutcome:
         store = self._engine.store

@@ -11,6 +11,7 @@ from engine.model.names import Flag, Origin
 from engine.model.workflow import Workflow
 from engine.observation.embedding import Engine
 from engine.observation.views import LockView
+from engine.operations.effects import LOCK_VOID
 from engine.operations.plan import PlanItem, PlanRequest, Verb
 from engine.operations.seen import Seen
 from engine.operations.words import clock_time, few, short_id
@@ -55,11 +56,15 @@ def checks_of(
 
 
 def _lock_checks(views: Sequence[LockView]) -> Iterator[str]:
-    for view in views:
+    # What needs a decision comes first: only the first few are shown.
+    for view in sorted(views, key=lambda view: (view.liveness is Liveness.DEAD, view.is_void)):
         word = view.liveness.value.upper()
         life = f"{view.lock.owner} is {word} ({view.evidence})" if view.evidence else f"{view.lock.owner} is {word}"
         left = "" if view.liveness is Liveness.DEAD else f", expires in {age_text(view.left_s)}"
-        yield f"{life} and holds {short_id(view.lock.workflow_id)}{left}"
+        if view.is_void:
+            yield f"{life}; on {short_id(view.lock.workflow_id)} it has a {LOCK_VOID}"
+        else:
+            yield f"{life} and holds {short_id(view.lock.workflow_id)}{left}"
 
 
 def _missing_checks(doable: Sequence[PlanItem]) -> Iterator[str]:

@@ -18,6 +18,10 @@ RETRIES_OF_A_STATE: Final = 3
 """Tries a state has before recovery gives up (source: semantics, Errors and recovery)."""
 
 
+LOCK_VOID: Final = "lock void: writes under it are refused; it still keeps others out until it expires"
+"""What a grant of an earlier generation is: said in the same words wherever a plan speaks of it."""
+
+
 def effects_of(
     before: Workflow, decision: Decision, lock: Lock | None, now: Instant, missing: Sequence[str] = ()
 ) -> tuple[str, ...]:
@@ -37,7 +41,7 @@ def effects_of(
         f"without the results of {few(list(missing))}" if missing else "",
         "error cleared" if before.error is not None and after.error is None else "",
         _retries(before, after),
-        _lock(before, after, lock, now),
+        _lock(after, lock, now),
         _deadline(before, after, now.at),
         "marked as forced" if after.is_forced and not before.is_forced else "",
         "becomes ours: its own writer is no longer followed" if after.origin != before.origin else "",
@@ -74,11 +78,13 @@ def _retries(before: Workflow, after: Workflow) -> str:
     return f"retry {before.attempt}/{RETRIES_OF_A_STATE} > {after.attempt}/{RETRIES_OF_A_STATE}"
 
 
-def _lock(before: Workflow, after: Workflow, lock: Lock | None, now: Instant) -> str:
+def _lock(after: Workflow, lock: Lock | None, now: Instant) -> str:
     """Return what becomes of the lock: a raised generation makes the grant void, it is not taken away."""
-    if lock is None or not is_held(lock, now) or after.generation == before.generation:
+    if lock is None or not is_held(lock, now):
         return ""
-    return "lock void" if lock.generation == before.generation else "lock void already"
+    if lock.generation == after.generation:
+        return f"lock of {lock.owner} stays"
+    return LOCK_VOID
 
 
 def _deadline(before: Workflow, after: Workflow, at: datetime) -> str:

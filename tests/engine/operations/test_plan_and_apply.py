@@ -8,6 +8,7 @@ from operator_desk import ACTOR, REASON, STATES, Desk, ask
 
 from engine.errors import InvalidValueError, ReasonRequiredError
 from engine.operations.applying import plan_id
+from engine.operations.effects import LOCK_VOID
 from engine.operations.plan import Applied, Level, PlanRequest, Verb
 from engine.orchestrator import ProductionWorkflowOrchestrator
 from engine.store.query import Filter, Query
@@ -63,7 +64,7 @@ async def test_the_plan_of_a_rollback_names_every_effect(desk: Desk) -> None:
         "2 steps superseded (expert_routing, module_execution)",
         "1 result kept",
         "error cleared",
-        "lock void",
+        LOCK_VOID,
         "fresh deadline 5m00",
         "sends rolled_back, state_changed",
     )
@@ -345,8 +346,37 @@ async def test_no_lock_stops_an_operator_and_the_holders_late_write_is_refused(d
     await service.start()
     assert await service.acquire_workflow_lock(flow, "svc")
     plan = await desk.operations.plan(ask(Verb.ROLLBACK, flow))
-    assert "lock void" in plan.items[0].effects
+    assert LOCK_VOID in plan.items[0].effects
     assert (await desk.operations.apply(plan, reason=REASON)).done == 1
     assert not await service.transition_state(flow, "module_execution", lock_owner="svc")
     assert (await desk.read(flow)).state == "expert_routing"
     await service.cleanup()
+
+
+async def test_a_batch_mentions_every_lock_live_ones_first_and_a_void_one_in_the_same_words(desk: Desk) -> None:
+    service = ProductionWorkflowOrchestrator(
+        persistence_dir=str(desk.directory), supervises=False, scans=False, log_dir=desk.directory.parent / "logs"
+    )
+    await service.start()
+    flows = [await desk.make() for _ in range(3)]
+    for flow in flows[1:]:
+        assert await service.acquire_workflow_lock(flow, "svc")
+    voided = await desk.operations.plan(ask(Verb.ROLLBACK, flows[1]))
+    (outcome,) = (await desk.operations.apply(voided, reason=REASON)).outcomes
+    assert outcome.sentence.endswith("It passed the lock of svc, which is alive; its writes are refused from now on.")
+    plan = await desk.operations.plan(ask(Verb.ROLLBACK, *flows))
+    assert [LOCK_VOID in item.effects for item in plan.items] == [False, True, True]
+    first, second, *_ = plan.checks
+    assert "and holds" in first
+    assert LOCK_VOID in second
+    stays = await desk.operations.plan(ask(Verb.CANCEL, flows[2]))
+    assert "lock of svc stays" in stays.items[0].effects
+    await service.cleanup()
+
+
+async def test_a_force_without_results_says_when_done_what_is_missing(desk: Desk) -> None:
+    flow = await desk.make("expert_routing")
+    plan = await desk.operations.plan(ask(Verb.FORCE, flow, to="response_generation"))
+    (outcome,) = (await desk.operations.apply(plan, reason=REASON)).outcomes
+    assert "It has no result of" in outcome.sentence
+    assert "module_execution" in outcome.sentence
