@@ -28,6 +28,10 @@ async def check_store(session: Session, _asked: Namespace) -> Exit:
         f"{'everything agrees' if report.is_sound else f'{len(report.problems)} problems'}."
     )
     printer.say(summary)
+    if report.unreadable:
+        one = report.unreadable == 1
+        what = "1 document cannot be read and was" if one else f"{report.unreadable} documents cannot be read and were"
+        printer.say(f"{what} left alone.")
     if report.is_sound:
         return Exit.DONE
     return Exit.STORE_UNSAFE if report.is_unsafe else Exit.NOT_VERIFIED

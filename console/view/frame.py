@@ -61,7 +61,7 @@ class Status:
         filter_line: as typed, "" for none.
         count: rows the filter selects, None before it is known.
         is_capped: counting stopped at ``count``.
-        searched: rows a bounded search looked at, None without one.
+        searched: rows a bounded search looked at, None without one; said only where it did not see all.
         total: all rows, for a bounded search.
         marked: marks, and how many of them the filter hides.
         sort: the order in words.
@@ -99,7 +99,7 @@ def status_line(status: Status, cells: int) -> CellLine:
         ]
     else:
         parts = [part(7, (cell("no filter ", "dim"), cell(count, "strong")))]
-    if status.searched is not None:
+    if status.searched is not None and status.searched < status.total:
         parts.append(part(4, cell(f"searched {count_text(status.searched)} of {count_text(status.total)}", "warn")))
     if status.marked:
         hidden = f" ({count_text(status.hidden)} hidden)"

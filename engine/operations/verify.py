@@ -20,7 +20,7 @@ from engine.model.names import EntryKind, EventStatus, Flag, Origin
 from engine.model.workflow import Workflow
 from engine.observation.embedding import Engine
 from engine.observation.health import flow_counter
-from engine.store.query import FlowRow, Query, Sort
+from engine.store.query import Filter, FlowRow, Query, Sort
 
 _PAGE: Final = 500
 _ENTRIES: Final = 1_000
@@ -52,6 +52,8 @@ class VerifyReport:
     workflows: int
     entries: int
     documents: int
+    unreadable: int = 0
+    """Damaged documents; that they cannot be read is no disagreement."""
     problems: tuple[Problem, ...]
 
     @property
@@ -79,12 +81,13 @@ class _Verification:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._workflows = self._entries = self._documents = 0
+        self._workflows = self._entries = self._documents = self._unreadable = 0
 
     async def run(self) -> VerifyReport:
         store = self._engine.store
         problems = [Problem(kind="ledger", workflow_id="", sentence=said) for said in await store.check()]
         suspects: list[str] = []
+        self._unreadable = await self._engine.store.count_flows(Query(filter=Filter(flags=(Flag.DAMAGED,))))
         async for row in self._rows():
             self._workflows += 1
             if await self._look(row.workflow_id):
@@ -97,6 +100,7 @@ class _Verification:
             workflows=self._workflows,
             entries=self._entries,
             documents=self._documents,
+            unreadable=self._unreadable,
             problems=tuple(problems),
         )
 

@@ -297,3 +297,12 @@ def test_a_store_that_is_not_there_is_not_found_and_not_made(deck: Deck) -> None
 def test_the_version_is_told(deck: Deck) -> None:
     told = deck.run("--version")
     assert (told.code, told.out.split()[0]) == (0, "flowdeck")
+
+
+def test_verify_mentions_documents_that_cannot_be_read(deck: Deck) -> None:
+    deck.flow()
+    assert "cannot be read" not in deck.run("verify").err
+    for name in ("wf_direct_torn", "wf_direct_cut"):
+        (deck.place / f"{name}.json").write_bytes(b"{")
+    told = deck.run("verify")
+    assert (told.code, "2 documents cannot be read and were left alone." in told.err) == (0, True)
