@@ -272,7 +272,7 @@ def _read(
 
 PANE_NAMES: Final[tuple[tuple[str, str, str], ...]] = (
     ("1", "flows", "Flows"),
-    ("2", "timeline", "Time"),
+    ("2", "timeline", "Timeline"),
     ("3", "retry", "Retry"),
     ("4", "locks", "Locks"),
     ("5", "errors", "Errors"),

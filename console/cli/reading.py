@@ -47,7 +47,7 @@ async def list_flows(session: Session, asked: Namespace) -> Exit:
         return Exit.DONE
     at = session.engine.clock.now()
     session.printer.table(
-        ("ID", "TYPE", "STATE", "AGE", "LEFT", "REV", "LOCK", "ERROR"),
+        ("ID", "TYPE", "STATE", "IN-ST", "LEFT", "REV", "LOCK", "ERROR"),
         [
             (
                 row.workflow_id,

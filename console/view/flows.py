@@ -16,6 +16,7 @@ from engine.model.names import Flag, Phase
 from engine.observation.views import Health
 from engine.operations.effects import RETRIES_OF_A_STATE
 from engine.rules.ages import age_text
+from engine.rules.classify import classify
 from engine.store.query import FlowRow
 
 LOCK_LEAST: Final = 8
@@ -51,12 +52,14 @@ class FlowFacts:
         lives: what is known of each engine that has not ended, by incarnation.
         lives_at: when that was read, None before it ever was.
         changed: ids that changed since the operator looked.
+        looked_at: the workflow the operator is looking at now; a change of it is no news.
     """
 
     now: datetime
     lives: Mapping[str, Liveness] = field(default_factory=dict)
     lives_at: datetime | None = None
     changed: Collection[str] = ()
+    looked_at: str | None = None
 
 
 def lives_of(health: Health) -> dict[str, Liveness]:
@@ -75,6 +78,7 @@ def flow_row(flow: FlowRow, facts: FlowFacts) -> Row:
     """Return a workflow as a row of :data:`COLUMNS`."""
     table = glyphs()
     overdue = is_overdue(flow, facts.now)
+    is_news = flow.workflow_id in facts.changed and flow.workflow_id != facts.looked_at
     return Row(
         key=flow.workflow_id,
         cells=(
@@ -86,7 +90,7 @@ def flow_row(flow: FlowRow, facts: FlowFacts) -> Row:
             _tries_cell(flow),
             lock_cell(flow, facts, table),
             _error_cell(flow),
-            Cell(safe("*") if flow.workflow_id in facts.changed else EMPTY, "accent"),
+            Cell(safe("*") if is_news else EMPTY, "accent"),
         ),
         lead=(state_glyph(flow, facts.now, table),),
         is_dim=flow.phase is Phase.DONE and flow.flag is Flag.NONE,
@@ -159,13 +163,21 @@ def _tries_cell(flow: FlowRow) -> Cell:
     return Cell(text, "dim" if not flow.attempt else "bad" if is_spent and flow.phase is not Phase.DONE else "text")
 
 
+def shown_error_type(flow: FlowRow) -> str | None:
+    """Return the type of a workflow's error; that of a failed document by another program is read off its text."""
+    if flow.error_type is None and flow.error and flow.state and flow.phase is Phase.FAILED:
+        return classify(flow.error).value
+    return flow.error_type
+
+
 def _error_cell(flow: FlowRow) -> Cell:
     if flow.flag is not Flag.NONE and flow.state:
         return Cell(safe(_GONE_WORDS[flow.flag]), "bad")
     if not flow.state:
         return Cell(safe("document"), "bad")
-    if flow.error_type is not None:
-        return Cell(error_word(flow.error_type), "bad" if flow.phase is Phase.FAILED else "warn")
+    kind = shown_error_type(flow)
+    if kind is not None:
+        return Cell(error_word(kind), "bad" if flow.phase is Phase.FAILED else "warn")
     if flow.events_failing:
         return Cell(safe("publish"), "warn")
     return Cell(safe("-"), "dim")

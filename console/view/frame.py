@@ -16,13 +16,20 @@ from console.view.words import count_text
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One pane in the tab bar. ``note`` is a count or nothing; ``is_bad`` adds the sign that something is wrong."""
+    """One pane in the tab bar.
+
+    Attributes:
+        note: a count or nothing.
+        is_bad: adds the sign that something is wrong.
+        bad: how many of them are what is wrong, with their sign: ``2†``; shown apart instead of ``is_bad``'s sign.
+    """
 
     key: str
     title: str
     short: str
     note: str = ""
     is_bad: bool = False
+    bad: str = ""
 
 
 def tabs_line(tabs: Sequence[Tab], active: str, cells: int) -> CellLine:
@@ -36,15 +43,16 @@ def tabs_line(tabs: Sequence[Tab], active: str, cells: int) -> CellLine:
 
 def _tab(tab: Tab, shape: int, *, is_active: bool) -> CellLine:
     name = tab.title if shape == 0 else tab.short
-    note = tab.note + ("!" if tab.is_bad and tab.note else "")
-    if shape == 2 and not (is_active or tab.is_bad):  # noqa: PLR2004  the third shape
+    note, bad = tab.note + ("!" if tab.is_bad and tab.note and not tab.bad else ""), tab.bad
+    if shape == 2 and not (is_active or tab.is_bad or bad):  # noqa: PLR2004  the third shape
         note = ""
     if shape > 2:  # noqa: PLR2004
-        note = ""
+        note = bad = ""
     words = f"{tab.key} {name}"
     if is_active:
-        return (cell(f" {words}{' ' + note if note else ''} ", "badge_accent"),)
-    noted = (cell(f" {note}", "bad" if tab.is_bad else "dim"),) if note else ()
+        return (cell(f" {' '.join(filter(None, (words, note, bad)))} ", "badge_accent"),)
+    noted = (cell(f" {note}", "bad" if tab.is_bad and not bad else "dim"),) if note else ()
+    noted = (*noted, cell(f" {bad}", "bad")) if bad else noted
     return (cell(f" {tab.key} ", "dim"), cell(name, "text"), *noted, cell(" "))
 
 

@@ -63,7 +63,7 @@ def _short_places(place: str) -> Sequence[str]:
 
 
 def header_line(place: str, fresh: Freshness, now: datetime, zone: tzinfo | None, cells: int) -> CellLine:
-    """Return place, mode with the age of the data, engines and the clock; mode and age never go."""
+    """Return place, mode with the age of the data, engines and the clock; mode, age and clock go last."""
     name = safe(shown_place(place))
     health = fresh.health
     parts = [
@@ -77,7 +77,7 @@ def header_line(place: str, fresh: Freshness, now: datetime, zone: tzinfo | None
             parts.append(part(1, cell(f"ops {consoles}", "dim")))
         if health.scan_age_s is not None and health.scan_age_s > _SCAN_LATE_S:
             parts.append(part(3, cell(f"scan {age_text(health.scan_age_s)} ago", "warn")))
-    right = [part(0, cell(clock_text(now, zone), "dim"))]
+    right = [part(8, cell(clock_text(now, zone), "dim"))]
     line = compose(parts, cells - 2, right=right)
     return (cell(" "), *line, cell(" "))
 
@@ -116,10 +116,11 @@ def _engines(engines: Sequence[EngineView]) -> tuple[CellLine, ...]:
         only = services[0]
         word, style = _LIFE_WORDS[only.liveness]
         return ((cell(f"{only.name} ", "text"), cell(word, style)), (cell(word, style),))
-    alive = f"{len(services) - len(dead)} services ok"
+    living = len(services) - len(dead)
+    alive = f"{living} service{'' if living == 1 else 's'} ok"
     if not dead:
         return ((cell(alive, "text"),), (cell(f"{len(services)} svc", "text"),))
-    gone = f"{len(dead)} DEAD"
+    gone = f"{len(dead)} dead"
     return ((cell(f"{alive}, ", "text"), cell(gone, "bad")), (cell(gone, "bad"),))
 
 

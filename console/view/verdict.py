@@ -10,10 +10,10 @@ from typing import Final
 
 from console.cells import Cell, StyleName
 from console.text import SafeText, safe, width
-from console.view.flows import FlowFacts, is_dead, is_overdue, lives_of
+from console.view.flows import FlowFacts, is_dead, is_overdue, lives_of, shown_error_type
 from console.view.lines import CellLine, cell, cut_line
 from console.view.words import ERROR_WORDS, count_text, plural, short_state, time_text
-from engine.model.names import Flag, Phase
+from engine.model.names import Phase, WorkflowErrorType
 from engine.observation.views import Health
 from engine.store.query import FlowRow
 
@@ -49,14 +49,12 @@ def findings(health: Health, problems: Sequence[FlowRow], zone: tzinfo | None) -
         *_overdue(health, problems, zone),
         *_dead_locks(health),
         *_failed(health, problems),
-        *_counted(health.events.get("dead", 0), "dead letter", "dead letters", "dead", "bad"),
+        *_counted(health.events.get("dead", 0), "dead event", "dead events", "dead", "bad"),
         *_counted(health.flows.get("damaged", 0), "damaged document", "damaged documents", "damaged", "bad"),
         *_counted(
             health.flows.get("conflict", 0), "document in conflict", "documents in conflict", "in conflict", "warn"
         ),
-        *_counted(
-            health.events.get("failing", 0), "event not delivered yet", "events not delivered yet", "failing", "warn"
-        ),
+        *_counted(health.events.get("failing", 0), "event failing", "events failing", "failing", "warn"),
     )
 
 
@@ -130,9 +128,10 @@ def _failed(health: Health, problems: Sequence[FlowRow]) -> Iterable[Finding]:
     if not total:
         return
     causes = Counter(
-        ERROR_WORDS.get(row.error_type, row.error_type)
+        ERROR_WORDS.get(kind, kind)
         for row in problems
-        if row.phase is Phase.FAILED and row.error_type is not None and row.flag is Flag.NONE
+        if row.phase is Phase.FAILED and row.state
+        for kind in (shown_error_type(row) or WorkflowErrorType.UNKNOWN_ERROR.value,)
     )
     long = f"{count_text(total)} failed{_causes(causes, total)}"
     yield Finding(safe(long), safe(f"{count_text(total)} failed"), "bad")
@@ -148,7 +147,10 @@ def _causes(causes: Counter[str], total: int) -> str:
         return f", mostly by {first}" if count * 2 > looked_at else ""
     if len(causes) == 1:
         return f" by {first}"
-    return ": " + ", ".join(f"{count} {word}" for word, count in causes.most_common(_NAMED_CAUSES))
+    named = causes.most_common(_NAMED_CAUSES)
+    rest = looked_at - sum(count for _, count in named)
+    others = [f"{rest} {'other' if rest == 1 else 'others'}"] if rest else []
+    return ": " + ", ".join([*(f"{count} {word}" for word, count in named), *others])
 
 
 def _dead_locks(health: Health) -> Iterable[Finding]:

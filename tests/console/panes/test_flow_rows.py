@@ -116,6 +116,19 @@ def test_a_dead_owner_bears_its_sign_and_a_void_or_expired_grant_is_calm() -> No
     assert _texts(_flow(lock=_lock(owner="")))["lock"] == "-"
 
 
+def test_a_failed_document_of_another_program_shows_the_type_its_text_tells() -> None:
+    failed = _flow(phase=Phase.FAILED, state="failed", error="timed out after 5 s")
+    assert _texts(failed)["error"] == "timeout"
+    assert _texts(replace(failed, error=None))["error"] == "-"
+
+
+def test_a_change_of_the_workflow_one_is_looking_at_is_no_news() -> None:
+    flow = _flow()
+    facts = FlowFacts(now=NOW, changed={flow.workflow_id})
+    assert _texts(flow, facts)["changed"] == "*"
+    assert _texts(flow, replace(facts, looked_at=flow.workflow_id))["changed"] == ""
+
+
 @pytest.mark.parametrize("cells", [8, 9, 12, 17, 40])
 def test_the_sign_of_a_dead_owner_shows_however_narrow_its_column_is(cells: int) -> None:
     dead = FlowFacts(now=NOW, lives={"A": Liveness.DEAD})

@@ -16,6 +16,7 @@ from console.view.lines import line_width, plain
 from console.view.strip import state_line, why_lines
 from console.view.timeline import axis_of, timeline_lines
 from console.view.verdict import findings, verdict_line
+from console.view.words import clock_text
 from engine.model.lock import Incarnation, Liveness
 from engine.model.names import Flag, Origin, Phase
 from engine.observation.views import Detail, EngineView, Health
@@ -169,7 +170,7 @@ def test_the_verdict_groups_what_is_overdue_by_state_and_counts_what_does_not_fi
     found = findings(health, late, UTC)
     wide = plain(verdict_line(found, health, 200))
     assert wide.startswith("6 overdue in module_execution since 09:06, 1 elsewhere")
-    for part in ("2 locks of dead owners", "3 failed", "4 dead letters", "1 damaged document"):
+    for part in ("2 locks of dead owners", "3 failed", "4 dead events", "1 damaged document"):
         assert part in wide
     for cells in WIDTHS:
         line = verdict_line(found, health, cells)
@@ -182,6 +183,35 @@ def test_a_sample_is_not_passed_off_as_a_count() -> None:
     failed = [_row(phase=Phase.FAILED, state="failed", error_type="timeout", deadline_at=None) for _ in range(5)]
     health = _health(flows={"open": 0, "failed": 400})
     assert plain(verdict_line(findings(health, failed, UTC), health, 80)) == "400 failed, mostly by timeout"
+
+
+def test_causes_that_are_not_named_are_counted() -> None:
+    kinds = ["resource_error"] * 4 + ["timeout"] * 2 + ["validation_error"] * 3 + ["module_execution_error"]
+    failed = [_row(phase=Phase.FAILED, state="failed", error_type=kind, deadline_at=None) for kind in kinds]
+    health = _health(flows={"open": 0, "failed": 10}, events={"dead": 3, "failing": 4})
+    said = plain(verdict_line(findings(health, failed, UTC), health, 80))
+    assert said == "10 failed: 4 resource, 3 validate, 3 others; 3 dead events; 4 events failing"
+
+
+@pytest.mark.parametrize("cells", [80, 60])
+def test_a_dead_service_among_two_is_counted_and_the_clock_stays(cells: int) -> None:
+    health = _health(engines=(_engine(), _engine(liveness=Liveness.DEAD, pid=7)))
+    line = plain(header_line("/srv/data/some/long/place/of/workflows", Freshness(health=health), NOW, UTC, cells))
+    assert "1 service ok, 1 dead" in line
+    assert clock_text(NOW, UTC) in line
+
+
+def test_a_tab_shows_what_is_wrong_apart_from_its_count() -> None:
+    line = tabs_line([Tab("4", "Locks", "Locks", "14", bad="2†")], "1", 80)
+    assert plain(line).strip() == "4 Locks 14 2†"
+    assert [cell.style for cell in line if "†" in cell.text] == ["bad"]
+    assert "14 2†" in plain(tabs_line([Tab("4", "Locks", "Locks", "14", bad="2†")], "4", 80))
+
+
+def test_a_search_is_counted_only_where_it_did_not_see_all() -> None:
+    part = plain(status_line(Status(filter_line="rag", count=3, searched=20_000, total=60_000), 120))
+    assert "searched 20.0k of 60.0k" in part
+    assert "searched" not in plain(status_line(Status(filter_line="rag", count=3, searched=90, total=90), 120))
 
 
 def test_a_calm_store_is_told_calmly() -> None:
