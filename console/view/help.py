@@ -12,7 +12,7 @@ from console.text import fit, safe, wrap
 from console.view.lines import BLANK, CellLine, cell
 from engine.model.names import EventStatus
 
-_KEY_CELLS: Final = 8
+_KEY_CELLS: Final = 10
 _LABEL_CELLS: Final = 18
 
 
