@@ -11,11 +11,11 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import ClassVar, Final
 
-from console.driver import SafeApp
-from console.following import STORE_UNSAFE
 from console.glyphs import needs_ascii
 from console.link import EngineLink
-from console.screen import DeckScreen
+from console.screen.deck_screen import DeckScreen
+from console.screen.following import STORE_UNSAFE
+from console.terminal.driver import SafeApp
 from console.text import draw_ascii, safe
 from console.theme import DARK, MONO, PALETTES, textual_theme
 from engine.clock import Clock, SystemClock

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from pty_harness import Pty  # noqa: E402  the path comes first
 
 FULL = 10
-FILTERS = ("state:failed", "err:timeout", "request 77")
+FILTERS = ("state:rag_retrieval_1", "err:timeout", "request 77")
 
 
 def rows(pty: Pty) -> int:

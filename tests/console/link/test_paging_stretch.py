@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.paging import (
+from console.screen.paging import (
     PAGES_HELD,
     ReadPage,
     Stretch,

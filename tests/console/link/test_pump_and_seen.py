@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from console.edit_line import MAX_LENGTH, EditLine
-from console.pump import Pump, Wants
-from console.reading import Turn
-from console.seen import Seen
+from console.screen.pump import Pump, Wants
+from console.screen.reading import Turn
+from console.screen.seen import Seen
 from engine.clock import SystemClock
 from engine.model.names import Flag, Origin, Phase
 from engine.store.query import FlowRow

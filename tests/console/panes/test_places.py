@@ -6,8 +6,8 @@ from itertools import combinations
 
 import pytest
 
-from console.pane_set import PANES
 from console.places import Layout, Place, frame_of, layout_of, places, with_panel
+from console.screen.pane_set import PANES
 
 _COLUMNS = (20, 59, 60, 80, 99, 100, 139, 140, 200, 320)
 _SIZES = [(columns, rows) for columns in _COLUMNS for rows in (5, 15, 16, 24, 40, 90)]

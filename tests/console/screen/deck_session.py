@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from console.app import ConsoleApp
 from console.link import EngineLink, LinkState
 from console.plans.panel import PlanPanel
-from console.screen import DeckScreen
+from console.screen.deck_screen import DeckScreen
 
 _PATIENCE = 1_000
 """Turns of 10 ms that a condition may take to come true."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from deck_session import Session, open_deck
 
-from console.following import IDLE_S
+from console.screen.following import IDLE_S
 from engine import ProductionWorkflowOrchestrator
 
 

@@ -10,7 +10,7 @@ from deck_session import open_deck
 
 from console.actions import ACTIONS
 from console.glyphs import UNICODE
-from console.keys import _BY_KEY
+from console.screen.keys import _BY_KEY
 from engine import ProductionWorkflowOrchestrator
 
 

@@ -8,7 +8,7 @@ import pytest
 from deck_session import open_deck
 
 from console.glyphs import UNICODE
-from console.pane_set import PANES
+from console.screen.pane_set import PANES
 from engine import ProductionWorkflowOrchestrator
 
 _HOSTILE = (

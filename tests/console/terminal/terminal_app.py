@@ -14,7 +14,7 @@ from textual import events
 from textual.app import ComposeResult
 
 from console.cells import Cell, Column, Row
-from console.driver import SafeApp, SafeDriver
+from console.terminal.driver import SafeApp, SafeDriver
 from console.text import safe
 from console.theme import DARK, textual_theme
 from console.widgets.row_list import RowList

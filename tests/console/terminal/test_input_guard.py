@@ -7,8 +7,8 @@ from textual import events
 from textual.message import Message
 from textual.messages import TerminalSupportsSynchronizedOutput
 
-from console.input_guard import MAX_PASTE, PARTIAL_WAIT_S, PASTE_WAIT_S, InputGuard, is_allowed
-from console.terminal_input import TerminalInput
+from console.terminal.input_guard import MAX_PASTE, PARTIAL_WAIT_S, PASTE_WAIT_S, InputGuard, is_allowed
+from console.terminal.reader import TerminalInput
 
 REPLIES = {
     "OSC 11 colour, ST": b"\x1b]11;rgb:1010/1515/1b1b\x1b\\",

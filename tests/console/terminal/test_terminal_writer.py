@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.terminal_writer import LAG_BYTES, LAG_S, MAX_BACKLOG, TerminalWriter
+from console.terminal.writer import LAG_BYTES, LAG_S, MAX_BACKLOG, TerminalWriter
 from engine.clock import ManualClock
 
 

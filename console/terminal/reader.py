@@ -13,7 +13,7 @@ from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
-from console.input_guard import LONE_ESCAPE, InputGuard
+from console.terminal.input_guard import LONE_ESCAPE, InputGuard
 
 _C1: Final = re.compile("[\x80-\x9f]")
 _SHIFTED_LETTER: Final = re.compile("shift\\+[a-z]")

@@ -9,17 +9,17 @@ from textual.keys import key_to_character
 
 from console.actions import ACTIONS, PANE_NAMES, ActionContext, OperatorAction
 from console.filters import FilterError, parse_filter
-from console.pane_filters import FILTERED_PANES, check_for
-from console.pane_set import PANES
 from console.places import BOARD_COLUMNS, BOARD_ROWS, Layout
 from console.plans.confirming import BURST_S
-from console.reading import MARK_CAP, Turn
+from console.screen.pane_filters import FILTERED_PANES, check_for
+from console.screen.pane_set import PANES
+from console.screen.reading import MARK_CAP, Turn
 from console.view.words import count_text, plural
 from engine.errors import EngineError
 from engine.store.query import Filter, Sort
 
 if TYPE_CHECKING:
-    from console.screen import DeckScreen
+    from console.screen.deck_screen import DeckScreen
 
 _BY_KEY: Final[Mapping[str, OperatorAction]] = {key: action for action in ACTIONS for key in action.keys}
 _SORTS: Final = tuple(Sort)

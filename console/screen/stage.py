@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from console.actions import ActionContext
 from console.cells import Cell, StyleName
-from console.deck import Deck
-from console.reading import Reading, Turn
+from console.screen.deck import Deck
+from console.screen.reading import Reading, Turn
 from console.widgets.reader import Write
 
 

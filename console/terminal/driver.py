@@ -25,8 +25,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.screen import Screen
 
-from console.terminal_input import TerminalInput
-from console.terminal_writer import TerminalWriter
+from console.terminal.reader import TerminalInput
+from console.terminal.writer import TerminalWriter
 from console.text import safe_lines
 from engine.clock import Clock, SystemClock
 

@@ -8,9 +8,9 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from console.deck import COUNT_CAP, Deck
 from console.link import EngineLink, Side
-from console.paging import (
+from console.screen.deck import COUNT_CAP, Deck
+from console.screen.paging import (
     ReadPage,
     Stretch,
     chained,

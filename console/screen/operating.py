@@ -11,7 +11,7 @@ from console.actions import CANCEL, DROP, FORCE, RETRY, ROLL_BACK, UNLOCK, Actio
 from console.link import Side
 from console.plans.choosing import Choice
 from console.plans.panel import PlanPanel
-from console.stage import Stage
+from console.screen.stage import Stage
 from console.view.words import count_text, short_state
 from engine.errors import EngineError
 from engine.model.line import Line

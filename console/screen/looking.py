@@ -9,8 +9,8 @@ from typing import Final
 from console.actions import ACTIONS, ActionContext
 from console.cells import Cell
 from console.glyphs import glyphs
-from console.reading import Turn
-from console.stage import Stage
+from console.screen.reading import Turn
+from console.screen.stage import Stage
 from console.text import safe
 from console.view.detail import detail_lines, raw_lines
 from console.view.help import help_lines

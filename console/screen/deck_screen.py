@@ -12,17 +12,17 @@ from textual.screen import Screen
 
 from console.actions import ActionContext
 from console.cells import Cell, StyleName
-from console.deck import Deck
-from console.following import Following
-from console.keys import Keys
 from console.link import EngineLink, LinkState
-from console.looking import Looking
-from console.operating import Operating
-from console.painting import Painting
-from console.pane_set import PANES, Panes
 from console.places import Layout, Place, frame_of, layout_of, places, with_panel
 from console.plans.panel import PlanPanel
-from console.reading import Reading, Turn
+from console.screen.deck import Deck
+from console.screen.following import Following
+from console.screen.keys import Keys
+from console.screen.looking import Looking
+from console.screen.operating import Operating
+from console.screen.painting import Painting
+from console.screen.pane_set import PANES, Panes
+from console.screen.reading import Reading, Turn
 from console.view.frame import notice_lines
 from console.widgets.body import Body
 from console.widgets.drawn import Drawn

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from console.paging import Stretch
-from console.seen import Seen
+from console.screen.paging import Stretch
+from console.screen.seen import Seen
 from console.view.flows import lives_of
 from console.view.verdict import Finding
 from engine.model.entry import Entry

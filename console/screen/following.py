@@ -7,15 +7,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from console.link import Dirty, LinkState
-from console.pane_set import PANES
-from console.pump import FAST_GAP_S, SSH_GAP_S, Pump, Wants
-from console.reading import Turn
+from console.screen.pane_set import PANES
+from console.screen.pump import FAST_GAP_S, SSH_GAP_S, Pump, Wants
+from console.screen.reading import Turn
 from console.widgets.list_pane import ListPane
 from engine.errors import EngineError
 from engine.store.feed import NoticeKind
 
 if TYPE_CHECKING:
-    from console.screen import DeckScreen
+    from console.screen.deck_screen import DeckScreen
 
 STORE_UNSAFE: Final = 9
 """Exit code where the place cannot serve as a store (source: semantics, Command line)."""

@@ -11,9 +11,9 @@ from console.actions import DROP, PLANS, RETRY, UNLOCK, OperatorAction, action, 
 from console.cells import Cell
 from console.glyphs import glyphs
 from console.link import LinkState
-from console.paging import Stretch
-from console.pane_filters import chosen_lines
-from console.reading import Turn
+from console.screen.paging import Stretch
+from console.screen.pane_filters import chosen_lines
+from console.screen.reading import Turn
 from console.text import safe
 from console.view.flows import FlowFacts
 from console.view.frame import SORT_WORDS, Status, Tab, footer_line, notice_lines, status_line, tabs_line
@@ -27,7 +27,7 @@ from console.view.words import count_text, plural
 from console.widgets.list_pane import ListPane
 
 if TYPE_CHECKING:
-    from console.screen import DeckScreen
+    from console.screen.deck_screen import DeckScreen
 
 _FOOTER: Final = ("move.open", "find.filter", "mark.toggle", "look.why")
 _FOOTER_NARROW: Final = ("move.open", "find.filter", "look.why")
@@ -131,9 +131,9 @@ class Painting:
         hour = sum(count.last_hour for count in deck.errors)
         return (
             Tab("1", "Flows", "Flows", flows),
-            Tab("2", "Time", "Time"),
-            Tab("3", "Retry", "Retry", count_text(failing + dead) if health else "", is_bad=dead > 0),
-            Tab("4", "Locks", "Locks", count_text(held) if health else "", is_bad=dead_locks > 0),
+            Tab("2", "Timeline", "Time"),
+            Tab("3", "Retry", "Retry", count_text(failing + dead) if health else "", bad=_apart(dead)),
+            Tab("4", "Locks", "Locks", count_text(held) if health else "", bad=_apart(dead_locks)),
             Tab("5", "Errors", "Err", count_text(hour) if hour else ""),
             Tab("6", "Log", "Log"),
             Tab("7", "Audit", "Aud"),
@@ -300,7 +300,13 @@ class Painting:
         """Return what rows need beyond the workflows."""
         deck = self._screen.deck
         at = None if deck.health is None else deck.health.at
-        return FlowFacts(now=self._screen.now(), lives=deck.lives, lives_at=at, changed=deck.changed())
+        return FlowFacts(
+            now=self._screen.now(),
+            lives=deck.lives,
+            lives_at=at,
+            changed=deck.changed(),
+            looked_at=self._screen.current_id(),
+        )
 
     def _counts(self) -> None:
         health, panes, deck = self._screen.deck.health, self._screen.panes, self._screen.deck
@@ -419,3 +425,8 @@ _ORDERS: Final[Mapping[str, str]] = MappingProxyType(
         "audit": "newest first",
     }
 )
+
+
+def _apart(dead: int) -> str:
+    """Return how many of a pane's rows are dead, for its tab; "" for none."""
+    return f"{count_text(dead)}{glyphs().dead}" if dead else ""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from console.reading import Turn
+from console.screen.reading import Turn
 
 FAST_GAP_S: Final = 0.05
 """At most 20 readings a second."""
