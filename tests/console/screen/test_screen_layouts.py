@@ -61,7 +61,7 @@ async def test_the_board_shows_all_seven_panes_and_one_of_them_over_the_whole_sc
         titles = ("1 Flows", "2 Timeline", "3 Retry", "4 Locks", "5 Errors", "6 Log", "7 Audit")
         await session.until_shown(*titles)
         await session.press("4", "f")
-        await session.until_gone("2 Timeline")
+        await session.until_gone("IN-ST")
         await session.until_shown("no locks are held")
         await session.press("0")
         await session.until_shown(*titles)
