@@ -299,12 +299,17 @@ class Running:
         self._tasks.append(self.loop.create_task(run, name=f"flowdeck-{name}"))
 
     async def _catch_up(self, publisher: Publisher) -> None:
-        """Publish what is due; a long queue goes on behind, so that it does not keep the first caller waiting."""
+        """Publish what is due; a long queue goes on behind, so that it does not keep the first caller waiting.
+
+        An operator's engine lets its first list go before: looking for what is due can take long on a cold disk.
+        """
         task = self.loop.create_task(self._caught_up(publisher), name="flowdeck-catch-up")
         self._tasks.append(task)
-        await asyncio.wait((task,), timeout=_CATCH_UP_WITHIN_S)
+        await asyncio.wait((task,), timeout=_CATCH_UP_WITHIN_S if self.settings.kind == SERVICE else 0)
 
     async def _caught_up(self, publisher: Publisher) -> None:
+        if self.settings.kind != SERVICE:
+            await self.clock.sleep(_CATCH_UP_WITHIN_S)
         try:
             await publisher.catch_up()
         except StoreError as error:
